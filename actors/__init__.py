@@ -1,0 +1,1 @@
+"""Domain behaviour: routers, tickets, sessions, relays, hubs and their channels."""

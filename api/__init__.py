@@ -1,0 +1,1 @@
+"""Edges: REST, webhooks, sockets, console and the composition root."""

@@ -1,0 +1,31 @@
+"""Who is asking: built once per request or socket from a verified token, never from a body."""
+
+import msgspec
+
+from storage.ids import CompanyId, DepartmentId, UserId
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated user with what decides permissions; first argument of the API's work.
+
+    `expires_at` is the access token's expiry in unix seconds. `family` names the login session
+    (refresh token family): revoking it ends sockets and tokens.
+    """
+
+    user_id: UserId
+    company_id: CompanyId
+    name: str
+    profile: str
+    is_super: bool
+    department_ids: tuple[DepartmentId, ...]
+    all_ticket: bool
+    all_historic: bool
+    all_user_chat: bool
+    allow_group: bool
+    expires_at: float
+    family: str
+
+    @property
+    def is_admin(self) -> bool:
+        """Admins (and super users) see and manage the whole company."""
+        return self.is_super or self.profile == "admin"

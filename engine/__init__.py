@@ -1,0 +1,1 @@
+"""Actor-model engine on trio."""

@@ -1,0 +1,1 @@
+"""Postgres: records, repositories, the commit path and its owner."""

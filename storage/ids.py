@@ -1,0 +1,14 @@
+"""Typed ids: a ticket's id cannot be passed where a contact's is wanted."""
+
+from typing import NewType
+
+CompanyId = NewType("CompanyId", int)
+PlanId = NewType("PlanId", int)
+UserId = NewType("UserId", int)
+DepartmentId = NewType("DepartmentId", int)
+ConnectionId = NewType("ConnectionId", int)
+ContactId = NewType("ContactId", int)
+TicketId = NewType("TicketId", int)
+MessageId = NewType("MessageId", int)
+OutboxId = NewType("OutboxId", int)
+TagId = NewType("TagId", int)
