@@ -44,7 +44,7 @@ lock: $(VENV)/.ready-test ## rewrite the locked requirements from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	for extra in "" test bench; do \
 	  out=requirements$${extra:+-$$extra}.txt; \
-	  $(BIN)/uv pip compile pyproject.toml $${extra:+--extra $$extra} --quiet --generate-hashes \
+	  $(BIN)/uv pip compile pyproject.toml --extra build $${extra:+--extra $$extra} --quiet --generate-hashes \
 	    --no-emit-index-url --no-header --universal --python-version 3.11 -o $$out; \
 	done
 
