@@ -1,0 +1,50 @@
+"""What the real-time server needs from the rest of the program, as plain async functions."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from api.principal import Principal
+from storage.ids import CompanyId, TicketId, UserId
+
+Authenticate = Callable[[str], Awaitable[Principal]]
+"""Token (without `Bearer `) or cookie value -> Principal.
+
+Any exception refuses the socket. Its `code` attribute, when there is one, is what the client is
+told; exceptions without one are logged and answered as an internal error.
+"""
+
+MaySeeTicket = Callable[[Principal, str], Awaitable[TicketId | None]]
+"""May this principal open the ticket (id or uuid, as the client wrote it)?
+
+The ticket's id when it may, None when the ticket is another company's, missing or not visible.
+"""
+
+Revalidate = Callable[[Principal], Awaitable[Principal]]
+"""The principal as of now (fresh departments and flags); raises when the session was revoked."""
+
+PresenceChanged = Callable[[CompanyId, UserId, bool], None]
+"""A user's first socket came (True) or the last one went (False). Must not wait or raise."""
+
+EventsSince = Callable[
+    [CompanyId, int, int], Awaitable[Sequence[tuple[int, str, dict[str, int | str]]]]
+]
+"""(company, seq, limit) -> (seq, kind, ids) of the committed events after seq, in order."""
+
+RunCommand = Callable[[Principal, str, dict[str, object]], Awaitable[object]]
+"""One command of the plain WebSocket API: (principal, name, arguments) -> encodable reply.
+
+An exception with a `code` attribute is the command's error reply.
+"""
+
+
+class RealtimePorts(msgspec.Struct, frozen=True, kw_only=True):
+    """The functions the server calls; the optional ones switch a feature off when absent."""
+
+    authenticate: Authenticate
+    may_see_ticket: MaySeeTicket
+    authenticate_cookie: Authenticate | None = None
+    revalidate: Revalidate | None = None
+    presence_changed: PresenceChanged | None = None
+    events_since: EventsSince | None = None
+    run_command: RunCommand | None = None

@@ -1,0 +1,28 @@
+"""What an operator may choose about the sockets; every bound has a working default."""
+
+import msgspec
+
+
+class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits and times of the real-time server; times in seconds, sizes in bytes.
+
+    `origins` are the exact origins that browsers may call from with credentials ("*" anywhere in
+    it reflects any origin and is meant for tests). An absent Origin header (not a browser) is
+    always allowed; the cookie is accepted only from a listed origin.
+    """
+
+    path: str = "/socket.io/"
+    origins: tuple[str, ...] = ()
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    connect_timeout: float = 45.0
+    upgrade_timeout: float = 10.0
+    drain_timeout: float = 30.0
+    close_linger: float = 2.0
+    max_payload: int = 1_000_000
+    sink_bytes: int = 1 << 20
+    timer_step: float = 0.25
+    sends_per_turn: int = 128
+    recovery_seconds: float = 120.0
+    recovery_bytes: int = 4 << 20
+    socket_send_buffer: int | None = None
