@@ -1,0 +1,79 @@
+"""What can be asked of the session of one connection: the live link of one number."""
+
+from typing import TypeVar
+
+import msgspec
+
+from actors.channels.base import InboundStatus
+from engine import Address, Command
+from storage.ids import CompanyId, ConnectionId, OutboxId
+from storage.outbox import OutboxRow
+from storage.views import ConnectionView
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+def session_address(company_id: CompanyId, connection_id: ConnectionId) -> Address:
+    """Where the sends and delivery reports of a connection are handled."""
+    return Address("session", (company_id, connection_id))
+
+
+class SessionCommand(Command[R_co], frozen=True, kw_only=True):
+    """A command to the session of a connection."""
+
+    company_id: CompanyId
+    connection_id: ConnectionId
+
+    @property
+    def to(self) -> Address:
+        return Address("session", (self.company_id, self.connection_id))
+
+
+class StartSession(SessionCommand[ConnectionView], frozen=True, kw_only=True):
+    """Begins sending; replies the connection with its new status."""
+
+
+class StopSession(SessionCommand[ConnectionView], frozen=True, kw_only=True):
+    """Stops sending; orders already stored wait until the session is started again."""
+
+    reason: str = ""
+
+
+class ConnectionRenewed(SessionCommand[None], frozen=True, kw_only=True):
+    """The connection's configuration was written: load it again."""
+
+
+class StatusesApplied(msgspec.Struct, frozen=True, kw_only=True):
+    """Every report is committed: applied, older than what is known, or kept for later."""
+
+    applied: int = 0
+    ignored: int = 0
+    early: int = 0
+
+
+class ApplyStatuses(SessionCommand[StatusesApplied], frozen=True, kw_only=True):
+    """Delivery reports of our messages, in any order, doubled, early or late. Foldable."""
+
+    statuses: tuple[InboundStatus, ...]
+
+
+class HandOver(SessionCommand[tuple[OutboxId, ...]], frozen=True, kw_only=True):
+    """Due outbox rows, oldest first per conversation; replies those it had no room for."""
+
+    rows: tuple[OutboxRow, ...]
+
+
+class ResolveUnknown(SessionCommand[None], frozen=True, kw_only=True):
+    """Ends the doubt about a send whose outcome nobody reported.
+
+    `resend` stores a new order that names the old one; otherwise it is given up.
+    """
+
+    outbox_id: OutboxId
+    resend: bool
+
+
+class CancelSend(SessionCommand[bool], frozen=True, kw_only=True):
+    """Withdraws an order that has not left yet; replies whether it did."""
+
+    outbox_id: OutboxId

@@ -1,0 +1,1 @@
+"""Tickets: the conversations of one contact, decided by one sequential actor."""
