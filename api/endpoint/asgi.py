@@ -1,0 +1,158 @@
+"""The dispatcher: every declared endpoint served as plain ASGI, without a framework in between.
+
+Only what is not declared, or arrives as multipart, goes on to the fallback application (Quart).
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from api.endpoint.cors import Cors
+from api.endpoint.declaration import Endpoint
+from api.endpoint.handling import answer, refusal
+from api.endpoint.table import RouteTable
+from api.errors import BadRequest, MethodNotAllowed, Missing, TooLarge
+from api.http_types import Request, Response
+from api.parts import Parts
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
+)
+
+
+class Dispatcher:
+    """A standard ASGI application over a route table."""
+
+    def __init__(self, table: RouteTable, parts: Parts, fallback: AsgiApp) -> None:
+        """`fallback` gets lifespan events, multipart bodies and unknown paths."""
+        self._table = table
+        self._parts = parts
+        self._fallback = fallback
+        self._cors = Cors(parts.settings.origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._fallback(scope, receive, send)
+            return
+        found = self._table.find(scope["path"])
+        method: str = scope["method"]
+        headers = header_map(scope)
+        if found is None and method != "OPTIONS":
+            await self._fallback(scope, receive, send)
+            return
+        request = new_request(scope, headers)
+        if method == "OPTIONS":
+            await _send(send, Response(status=204, headers=[]), request, self._cors)
+            return
+        assert found is not None
+        endpoints, values = found
+        endpoint = endpoints.get("GET" if method == "HEAD" else method)
+        if endpoint is not None and endpoint.uploads and _is_multipart(headers):
+            scope["chatia.endpoint"] = (endpoint, values)
+            await self._fallback(scope, receive, send)
+            return
+        response = await self._respond(endpoint, endpoints, values, request, receive)
+        await _send(send, response, request, self._cors)
+
+    async def _respond(
+        self,
+        endpoint: Endpoint | None,
+        endpoints: dict[str, Endpoint],
+        values: list[str],
+        request: Request,
+        receive: Receive,
+    ) -> Response:
+        if endpoint is None:
+            return refusal(MethodNotAllowed({*endpoints, "OPTIONS"}), request)
+        limit = endpoint.body_limit or self._parts.settings.body_limit
+        try:
+            request.body = await read_body(receive, request, limit)
+        except (TooLarge, BadRequest) as error:
+            return refusal(error, request, endpoint)
+        return await answer(endpoint, values, request, self._parts)
+
+
+def header_map(scope: Scope) -> dict[str, str]:
+    """Header names in lower case to their last value."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def new_request(scope: Scope, headers: dict[str, str]) -> Request:
+    """A Request without its body; the client's request id is kept when it is well formed."""
+    given = headers.get("x-request-id", "")
+    well_formed = 8 <= len(given) <= 64 and _SAFE_ID.issuperset(given)
+    client = scope.get("client")
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        client=client[0] if client else "",
+        request_id=given if well_formed else secrets.token_hex(8),
+    )
+
+
+async def read_body(receive: Receive, request: Request, limit: int) -> bytes:
+    """The whole body. Raises TooLarge at the first byte over `limit`."""
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise TooLarge
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest(code="ERR_CLIENT_GONE")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge
+        if chunk:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _is_multipart(headers: dict[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+def wire_headers(response: Response, request: Request, cors: Cors) -> list[tuple[bytes, bytes]]:
+    """The response's headers with security, CORS and request-id headers added."""
+    own = {name for name, _ in response.headers}
+    headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
+    if response.chunks is None and response.status != 204:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    headers += [pair for pair in _SECURITY if pair[0].decode() not in own]
+    headers.append((b"x-request-id", request.request_id.encode()))
+    headers += cors.headers(request)
+    return headers
+
+
+async def _send(send: Send, response: Response, request: Request, cors: Cors) -> None:
+    headers = wire_headers(response, request, cors)
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.chunks is not None and request.method != "HEAD":
+        async for chunk in response.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    body = b"" if request.method == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
+
+
+def not_found(request: Request) -> Response:
+    """The answer for a path that nobody serves."""
+    return refusal(Missing(), request)

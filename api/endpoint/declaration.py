@@ -1,0 +1,214 @@
+"""An endpoint is a signature: what it takes, what it returns and who may ask, read once.
+
+    routes = Routes("/tickets", tag="tickets", missing="ERR_NO_TICKET_FOUND")
+
+    @routes.put("/{ticket_id}")
+    async def update(ctx: Ctx, ticket_id: TicketId, body: TicketChange) -> TicketView: ...
+
+From such a declaration come the route, the decoding, the OpenAPI document and generated tests.
+A signature that cannot be served (an unknown parameter, an unbounded number) fails at import.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import inspect as types
+
+from api.endpoint.context import Ctx, PublicCtx
+from api.endpoint.decoding import Decoder, Lenient, Strict
+from api.endpoint.guards import Guard, user
+from api.errors import Missing
+from api.http_types import Reply, Upload
+
+Handler = Callable[..., Awaitable[Any]]
+H = TypeVar("H", bound=Handler)
+Converter = Callable[[str], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One declared route; everything a transport, a document or a test wants to know of it."""
+
+    method: str
+    path: str
+    handler: Handler
+    guard: Guard
+    tag: str
+    status: int = 200
+    missing: str | None = None
+    deadline: float | None = None
+    strict: bool = False
+    built: bool = True
+    body_limit: int | None = None
+    params: tuple[tuple[str, Converter], ...] = ()
+    body_type: Any = None
+    query_type: Any = None
+    returns: Any = None
+    uploads: bool = False
+    body: Decoder[Any] | None = field(default=None, repr=False)
+    query: Decoder[Any] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """A stable name: the handler's module and name."""
+        return f"{self.handler.__module__.rpartition('.')[2]}.{self.handler.__name__}"
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (inspect.getdoc(self.handler) or "").partition("\n")[0]
+
+
+class Routes:
+    """The endpoints of one noun, collected by decorators in the order of their declaration."""
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        tag: str,
+        guard: Guard = user,
+        missing: str | None = None,
+        strict: bool = False,
+    ) -> None:
+        """`missing` is the family's code for a row of this noun that is not there."""
+        self._prefix = prefix
+        self._tag = tag
+        self._guard = guard
+        self._missing = missing
+        self._strict = strict
+        self._endpoints: list[Endpoint] = []
+
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints)
+
+    def get(self, path: str = "", **options: Any) -> Callable[[H], H]:
+        """Declare a read."""
+        return self.route("GET", path, **options)
+
+    def post(self, path: str = "", **options: Any) -> Callable[[H], H]:
+        """Declare a POST; an Idempotency-Key is honoured on every one of them."""
+        return self.route("POST", path, **options)
+
+    def put(self, path: str = "", **options: Any) -> Callable[[H], H]:
+        """Declare a PUT."""
+        return self.route("PUT", path, **options)
+
+    def delete(self, path: str = "", **options: Any) -> Callable[[H], H]:
+        """Declare a DELETE."""
+        return self.route("DELETE", path, **options)
+
+    def route(self, method: str, path: str, **options: Any) -> Callable[[H], H]:
+        """Declare an endpoint; options are Endpoint's fields (guard, status, deadline, strict…)."""
+
+        def register(handler: H) -> H:
+            settings = {
+                "guard": self._guard,
+                "missing": self._missing,
+                "strict": self._strict,
+                "tag": self._tag,
+            } | options
+            self._endpoints.append(declare(method, self._prefix + path, handler, **settings))
+            return handler
+
+        return register
+
+
+def declare(method: str, path: str, handler: Handler, **settings: Any) -> Endpoint:
+    """Read `handler`'s signature into an Endpoint; raises TypeError for what cannot be served."""
+    hints = get_type_hints(handler, include_extras=True)
+    returns = hints.pop("return", None)
+    names = list(inspect.signature(handler).parameters)
+    where = f"{handler.__module__}.{handler.__qualname__}"
+    wanted = PublicCtx if settings["guard"].public else Ctx
+    if not names or hints.get(names[0]) is not wanted:
+        message = f"{where}: the first parameter must be ctx: {wanted.__name__}"
+        raise TypeError(message)
+    template = path_names(path)
+    taken = {"body", "query", "uploads", *template, names[0]}
+    if unknown := [name for name in names if name not in taken]:
+        message = f"{where}: {unknown[0]} is neither in the path nor body, query or uploads"
+        raise TypeError(message)
+    decoder = Strict if settings["strict"] else Lenient
+    for kind in ("body", "query"):
+        if kind in hints:
+            _check_bounded(hints[kind], where)
+            settings |= {f"{kind}_type": hints[kind], kind: decoder(hints[kind])}
+    if "uploads" in hints and hints["uploads"] != tuple[Upload, ...]:
+        message = f"{where}: uploads must be tuple[Upload, ...]"
+        raise TypeError(message)
+    return Endpoint(
+        method=method,
+        path=path,
+        handler=handler,
+        params=tuple((name, _converter(hints[name], where)) for name in template),
+        returns=_unwrapped(returns),
+        uploads="uploads" in hints,
+        **settings,
+    )
+
+
+def path_names(path: str) -> tuple[str, ...]:
+    """The parameter names of a path template, in order."""
+    return tuple(part[1:-1] for part in path.split("/") if part[:1] == "{")
+
+
+def _unwrapped(returns: Any) -> Any:
+    return get_args(returns)[0] if get_origin(returns) is Reply else returns
+
+
+def _converter(hint: Any, where: str) -> Converter:
+    base = hint
+    while hasattr(base, "__supertype__"):
+        base = base.__supertype__
+    if base is int:
+        return to_id
+    if base is str:
+        return to_text
+    message = f"{where}: a path parameter is an id or text, not {hint!r}"
+    raise TypeError(message)
+
+
+def to_id(text: str) -> int:
+    """A path segment as an id; what no id looks like names no row (404)."""
+    if text.isascii() and text.isdigit() and len(text) <= 15:
+        return int(text)
+    raise Missing
+
+
+def to_text(text: str) -> str:
+    """A path segment as text."""
+    if "\x00" in text or len(text) > 512:
+        raise Missing
+    return text
+
+
+def _check_bounded(struct: type[msgspec.Struct], where: str) -> None:
+    """A number without bounds would reach Postgres and fail there: refuse it at import."""
+    node = types.type_info(struct)
+    if not isinstance(node, types.StructType):
+        message = f"{where}: body and query are Structs"
+        raise TypeError(message)
+    for struct_field in node.fields:
+        for leaf in _leaves(struct_field.type):
+            if isinstance(leaf, types.IntType) and leaf.le is None:
+                message = f"{where}: {struct.__name__}.{struct_field.name} needs bounds (Int, Id)"
+                raise TypeError(message)
+
+
+def _leaves(node: types.Type) -> Iterator[types.Type]:
+    if isinstance(node, types.Metadata):
+        yield from _leaves(node.type)
+    elif isinstance(node, types.UnionType):
+        for member in node.types:
+            yield from _leaves(member)
+    elif isinstance(node, types.ListType | types.VarTupleType):
+        yield from _leaves(node.item_type)
+    elif isinstance(node, types.StructType):
+        for struct_field in node.fields:
+            yield from _leaves(struct_field.type)
+    else:
+        yield node

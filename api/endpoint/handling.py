@@ -1,0 +1,117 @@
+"""From a request to a response: guard, decode, call, encode; every error by the one table."""
+
+import logging
+from typing import Any
+
+import msgspec
+import trio
+
+from api.endpoint.context import Ctx, PublicCtx
+from api.endpoint.declaration import Endpoint
+from api.endpoint.decoding import parse_query
+from api.errors import NotAvailable, UnsupportedMedia, problem
+from api.http_types import Raw, Reply, Request, Response, Stream
+from api.logs import bound
+from api.parts import Parts
+from storage.errors import NotFound
+
+log = logging.getLogger("api.requests")
+JSON = ("content-type", "application/json; charset=utf-8")
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+async def answer(endpoint: Endpoint, values: list[str], request: Request, parts: Parts) -> Response:
+    """Serve `request` by `endpoint`; never raises anything but cancellation.
+
+    `values` are the path parameters in order. The deadline covers guard, work and encoding; when
+    it passes, the client gets 503 and Retry-After, and what was committed stays committed.
+    """
+    with bound(request=request.request_id):
+        try:
+            with trio.fail_after(endpoint.deadline or parts.settings.request_deadline):
+                return await _served(endpoint, values, request, parts)
+        except Exception as error:  # noqa: BLE001 (the edge of the program: every error is answered)
+            return refusal(error, request, endpoint)
+
+
+async def _served(
+    endpoint: Endpoint, values: list[str], request: Request, parts: Parts
+) -> Response:
+    principal = await endpoint.guard.admit(request, parts.auth.authenticate)
+    if not endpoint.built:
+        raise NotAvailable
+    arguments = _arguments(endpoint, values, request)
+    if principal is None:
+        return encoded(endpoint, await endpoint.handler(PublicCtx(request, parts), **arguments))
+    ctx = Ctx(request, parts, principal)
+    with bound(company=principal.company_id, user=principal.user_id):
+        if endpoint.method == "POST" and "idempotency-key" in request.headers:
+            return await parts.idempotency.once(ctx, lambda: _called(endpoint, ctx, arguments))
+        return await _called(endpoint, ctx, arguments)
+
+
+async def _called(endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Response:
+    return encoded(endpoint, await endpoint.handler(ctx, **arguments))
+
+
+def _arguments(endpoint: Endpoint, values: list[str], request: Request) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        name: convert(value) for (name, convert), value in zip(endpoint.params, values, strict=True)
+    }
+    if endpoint.query is not None:
+        arguments["query"] = endpoint.query.fields(parse_query(request.query))
+    if endpoint.body is not None:
+        arguments["body"] = _body(endpoint.body, request)
+    if endpoint.uploads:
+        arguments["uploads"] = request.uploads
+    return arguments
+
+
+def _body(decoder: Any, request: Request) -> Any:
+    if request.form is not None:
+        return decoder.fields(request.form)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        return decoder.fields(parse_query(request.body.decode("utf-8", "replace")))
+    if kind and kind != "application/json" and not kind.endswith("+json") and request.body:
+        raise UnsupportedMedia
+    return decoder.body(request.body)
+
+
+def encoded(endpoint: Endpoint, result: Any) -> Response:
+    """A handler's result as a response: JSON unless it says otherwise; None is an empty body."""
+    status, headers = endpoint.status, ()
+    if isinstance(result, Reply):
+        status, headers = result.status or status, result.headers
+        result = result.body
+    if isinstance(result, Raw):
+        kind = ("content-type", result.content_type)
+        return Response(
+            status=result.status, headers=[kind, *result.headers, *headers], body=result.content
+        )
+    if isinstance(result, Stream):
+        kind = ("content-type", result.content_type)
+        length = ("content-length", str(result.length))
+        return Response(
+            status=result.status, headers=[kind, length, *result.headers], chunks=result.chunks
+        )
+    if result is None:
+        return Response(status=status, headers=[*headers])
+    return Response(status=status, headers=[JSON, *headers], body=_encoder.encode(result))
+
+
+def refusal(error: BaseException, request: Request, endpoint: Endpoint | None = None) -> Response:
+    """The family's error body for `error`; our own defects are logged with their traceback."""
+    shown = problem(error)
+    body = shown.body
+    if (
+        endpoint
+        and endpoint.missing
+        and isinstance(error, NotFound)
+        and error.code == NotFound.code
+    ):
+        body = msgspec.structs.replace(body, error=endpoint.missing)
+    if shown.logged:
+        name = endpoint.name if endpoint else request.path
+        log.error("%s failed", name, exc_info=error, extra={"endpoint": name})
+    return Response(status=shown.status, headers=[JSON, *shown.headers], body=_encoder.encode(body))

@@ -1,0 +1,58 @@
+"""Structured logs: one JSON object per line on standard error, never a body, a token or a secret.
+
+`bound(...)` names who and what a task works for; every record written inside carries it.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+_bound: ContextVar[dict[str, Any]] = ContextVar("log_fields")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_HIDDEN = frozenset({"authorization", "cookie", "password", "token", "secret", "body", "jrt"})
+
+
+@contextmanager
+def bound(**fields: Any) -> Iterator[None]:
+    """Add `fields` (company, user, actor, request) to every record of this task and its children."""
+    token = _bound.set(_bound.get({}) | fields)
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: time, level, logger, text, bound and extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Encode `record`; values under names that smell of secrets are left out."""
+        entry: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "text": record.getMessage(),
+        }
+        extra = {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        fields = _bound.get({}) | extra
+        entry |= {name: value for name, value in fields.items() if name.lower() not in _HIDDEN}
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry, enc_hook=str).decode()
+
+
+def configure(level: str) -> None:
+    """Send every logger's records to standard error as JSON from `level` upwards."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("httpx", "httpcore", "alembic", "hpack"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,88 @@
+"""Limits per key (address, account, company): token buckets in bounded memory."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import trio
+
+from api.errors import TooManyRequests
+
+
+class RateLimit:
+    """At most `burst` at once and `rate` per second on average, for each key.
+
+    Keys that have been idle longest are forgotten first when there are more than `keys` of them;
+    a forgotten key starts full, so the bound favours callers, never memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        burst: float,
+        rate: float,
+        keys: int = 50_000,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._keys = keys
+        self._clock = clock or trio.current_time
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, key: str) -> float:
+        """Seconds until `key` may go on; 0 when it may now."""
+        level = self._level(key)
+        return 0.0 if level >= 1 else (1 - level) / self._rate
+
+    def take(self, key: str) -> None:
+        """Count one use of `key`, whether or not it was within the limit."""
+        level = self._level(key) - 1
+        self._buckets[key] = (max(level, -self._burst), self._clock())
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > self._keys:
+            self._buckets.popitem(last=False)
+
+    def clear(self, key: str) -> None:
+        """Forget what `key` used."""
+        self._buckets.pop(key, None)
+
+    def _level(self, key: str) -> float:
+        level, at = self._buckets.get(key, (self._burst, 0.0))
+        return min(self._burst, level + (self._clock() - at) * self._rate)
+
+
+class LoginThrottle:
+    """Slows down guessing without locking anybody out.
+
+    Failures are counted per address, per account from that address, and per account over all
+    addresses. The last one does not bind an address from which that account has logged in before,
+    so that a stranger who hammers an account cannot keep its owner out.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._address = RateLimit(burst=50, rate=50 / 900, clock=clock)
+        self._pair = RateLimit(burst=6, rate=6 / 300, clock=clock)
+        self._account = RateLimit(burst=30, rate=30 / 900, clock=clock)
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def check(self, account: str, address: str) -> None:
+        """Raises TooManyRequests while this account or address has failed too often."""
+        waits = [self._address.wait(address), self._pair.wait(f"{account}\0{address}")]
+        if (account, address) not in self._known:
+            waits.append(self._account.wait(account))
+        if (seconds := max(waits)) > 0:
+            raise TooManyRequests(retry_after=seconds)
+
+    def failed(self, account: str, address: str) -> None:
+        """Count a wrong password."""
+        self._address.take(address)
+        self._pair.take(f"{account}\0{address}")
+        self._account.take(account)
+
+    def succeeded(self, account: str, address: str) -> None:
+        """Remember where this account is at home."""
+        self._pair.clear(f"{account}\0{address}")
+        self._known[(account, address)] = None
+        self._known.move_to_end((account, address))
+        if len(self._known) > 50_000:
+            self._known.popitem(last=False)
