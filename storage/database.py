@@ -1,0 +1,256 @@
+"""Statements and transactions on Postgres, with events published only after their commit."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+import trio
+from sqlalchemy.sql import Executable
+
+from storage.bridge import AsyncpgConnection, Bridge, open_bridge
+from storage.errors import NotFound, OutcomeUnknown, StorageError
+from storage.events import DomainEvent, Publisher
+from storage.ids import CompanyId
+from storage.pool import Lease, Pool
+from storage.sql import Query, bound, fetch_all, fetch_status, rows_affected
+from storage.sqlstates import connection_lost, translated
+
+R = TypeVar("R", bound=msgspec.Struct)
+Statement = Query | Executable
+
+POOL_SETTINGS = {
+    "timezone": "UTC",
+    "jit": "off",
+    "statement_timeout": "30s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+"""Session settings of pooled connections: a stopped process must not hold locks for ever."""
+
+NUMBER_AND_STORE = """
+WITH stream AS (
+    INSERT INTO company_stream AS s (company_id, last_seq) VALUES ($1, $2)
+    ON CONFLICT (company_id) DO UPDATE SET last_seq = s.last_seq + EXCLUDED.last_seq
+    RETURNING last_seq
+)
+INSERT INTO events (company_id, seq, kind, ids)
+SELECT $1, stream.last_seq - $2 + e.place, e.kind, e.ids
+FROM stream, unnest($3::text[], $4::jsonb[]) WITH ORDINALITY AS e (kind, ids, place)
+RETURNING seq
+"""
+"""Takes the company's stream row, so it must be the last statement before COMMIT."""
+
+
+def _nobody_listens(_events: object) -> None:
+    """Publisher of a database that nobody has subscribed to yet."""
+
+
+class Statements:
+    """The five ways to run a statement, the same on the pool and inside a transaction.
+
+    A statement is a `Query` from `storage.sql.prepared` with its parameters as keywords, or any
+    SQLAlchemy Core executable. Cancelling the caller cancels a read; a write that has been handed
+    over is finished first.
+    """
+
+    async def _run(self, query: Query, args: list[Any], *, status: bool) -> Any:
+        raise NotImplementedError
+
+    async def rows(self, statement: Statement, **params: object) -> list[Any]:
+        """Every row as a driver record: by position, by name, `dict(row)`."""
+        query, args = bound(statement, params)
+        return await self._run(query, args, status=False)
+
+    async def all(self, statement: Statement, *, into: type[R], **params: object) -> list[R]:
+        """Every row as `into`."""
+        query, args = bound(statement, params)
+        rows = await self._run(query, args, status=False)
+        make = query.constructor(into)
+        return [make(row) for row in rows]
+
+    async def first(self, statement: Statement, *, into: type[R], **params: object) -> R | None:
+        """The first row as `into`, or None; write LIMIT yourself."""
+        query, args = bound(statement, params)
+        rows = await self._run(query, args, status=False)
+        return query.constructor(into)(rows[0]) if rows else None
+
+    async def one(self, statement: Statement, *, into: type[R], **params: object) -> R:
+        """The only row as `into`.
+
+        Raises:
+            NotFound: there is none.
+            ValueError: there is more than one, a fault of the statement.
+        """
+        query, args = bound(statement, params)
+        rows = await self._run(query, args, status=False)
+        if not rows:
+            raise NotFound
+        if len(rows) > 1:
+            message = f"{len(rows)} rows where one was expected"
+            raise ValueError(message)
+        return query.constructor(into)(rows[0])
+
+    async def value(self, statement: Statement, **params: object) -> Any:
+        """First column of the first row, or None when there is no row."""
+        query, args = bound(statement, params)
+        rows = await self._run(query, args, status=False)
+        return rows[0][0] if rows else None
+
+    async def execute(self, statement: Statement, **params: object) -> int:
+        """Run for effect; returns the number of rows written."""
+        query, args = bound(statement, params)
+        return rows_affected(await self._run(query, args, status=True))
+
+
+class Tx(Statements):
+    """One open transaction of one company; use it from one task only."""
+
+    def __init__(self, database: "Database", company_id: CompanyId) -> None:
+        self.company_id = company_id
+        self._database = database
+        self._lease: Lease | None = None
+        self._events: list[DomainEvent] = []
+
+    def publish(self, event: DomainEvent) -> None:
+        """Have `event` numbered and stored by this transaction and published after its commit."""
+        if event.company_id != self.company_id:
+            message = f"event of company {event.company_id} in a tx of {self.company_id}"
+            raise ValueError(message)
+        self._events.append(event)
+
+    async def _run(self, query: Query, args: list[Any], *, status: bool) -> Any:
+        if self._lease is None:
+            message = "this transaction is not open"
+            raise RuntimeError(message)
+        run = fetch_status if status else fetch_all
+        return await self._lease.run(run, query.sql, args, shield=not query.is_read)
+
+    async def __aenter__(self) -> Self:
+        lease = await self._database.pool.lease()
+        try:
+            await lease.run(_begin, shield=True)
+        except BaseException:
+            lease.release()
+            raise
+        self._lease = lease
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        lease, self._lease = self._lease, None
+        assert lease is not None
+        try:
+            with trio.CancelScope(shield=True):
+                if kind is None:
+                    await lease.run(self._commit, shield=True)
+                else:
+                    await lease.run(_rollback, shield=True)
+        finally:
+            lease.release()
+
+    async def _commit(self, connection: AsyncpgConnection) -> None:
+        """Number the events, commit, and queue the publication; on the loop thread."""
+        numbered: list[tuple[int, DomainEvent]] = []
+        try:
+            if self._events:
+                numbered = await self._number(connection)
+        except BaseException:
+            await _rollback(connection)
+            raise
+        try:
+            await connection.execute("COMMIT")
+        except BaseException as error:
+            if connection_lost(error):
+                message = "connection lost while committing"
+                raise OutcomeUnknown(message) from error
+            raise
+        if numbered:
+            # Queued here, not in the waking trio task: trio wakes tasks in no particular order.
+            self._database.bridge.trio_call_soon(lambda: self._database.publisher(numbered))
+
+    async def _number(self, connection: AsyncpgConnection) -> list[tuple[int, DomainEvent]]:
+        events = self._events
+        ids = [msgspec.json.encode(event.ids()).decode() for event in events]
+        kinds = [event.kind for event in events]
+        rows = await connection.fetch(NUMBER_AND_STORE, self.company_id, len(events), kinds, ids)
+        first = min(row[0] for row in rows)
+        return [(first + place, event) for place, event in enumerate(events)]
+
+
+class Database(Statements):
+    """The pool, the bridge under it, and who hears of committed events."""
+
+    def __init__(self, dsn: str, bridge: Bridge, pool: Pool) -> None:
+        self.dsn = dsn
+        self.bridge = bridge
+        self.pool = pool
+        self.publisher: Publisher = _nobody_listens
+
+    def begin(self, company_id: CompanyId) -> Tx:
+        """A transaction: `async with database.begin(company_id) as tx`.
+
+        Leaving the block commits; an exception rolls back and publishes nothing. Both are finished
+        even if the task is cancelled meanwhile. Events get the company's next numbers as the last
+        act before COMMIT and reach `publisher` right after it, in number order.
+
+        Raises:
+            OutcomeUnknown: the connection broke while COMMIT was on its way.
+            DatabaseUnavailable: Postgres does not answer; nothing was committed.
+        """
+        return Tx(self, company_id)
+
+    async def _run(self, query: Query, args: list[Any], *, status: bool) -> Any:
+        run = fetch_status if status else fetch_all
+        return await self.pool.run(run, query.sql, args, read=query.is_read)
+
+
+async def _begin(connection: AsyncpgConnection) -> None:
+    await connection.execute("BEGIN")
+
+
+async def _rollback(connection: AsyncpgConnection) -> None:
+    """Undo; a connection that cannot even do that is dropped, which undoes as well."""
+    try:
+        await connection.execute("ROLLBACK")
+    except Exception as error:
+        connection.terminate()
+        if not isinstance(translated(error), StorageError):
+            raise
+
+
+@asynccontextmanager
+async def open_database(
+    dsn: str, *, pool: int = 8, patience: float = 3.0, application_name: str = "chatia"
+) -> AsyncGenerator[Database]:
+    """Connect to Postgres for the length of the block.
+
+    Args:
+        dsn: `postgresql://user:password@host:port/database` (or `?host=/socket/folder`).
+        pool: most connections open at once; they are opened when needed.
+        patience: seconds that a statement waits for Postgres to come (back) before it raises.
+        application_name: how the connections appear in `pg_stat_activity`.
+
+    Raises:
+        DatabaseUnavailable: no connection within `patience` seconds.
+    """
+    async with open_bridge() as bridge:
+        lanes = Pool(
+            bridge,
+            dsn,
+            size=pool,
+            patience=patience,
+            settings=POOL_SETTINGS,
+            application_name=application_name,
+        )
+        try:
+            await lanes.open()
+            yield Database(dsn, bridge, lanes)
+        finally:
+            with trio.CancelScope(shield=True):
+                await lanes.close()
