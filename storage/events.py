@@ -1,11 +1,15 @@
 """Domain events: past-tense facts, numbered per company and published after their commit."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from storage.ids import CompanyId
+from storage.metadata import company, metadata, string
 
 
 class DomainEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +32,32 @@ Publisher = Callable[[Sequence[tuple[int, DomainEvent]]], None]
 
 It must not wait and must not raise: the writer calls it before releasing the producers.
 """
+
+
+# Partitioned by time so that old events leave by dropping a table. The default partition takes
+# what no dated one covers; (company_id, seq) is unique because seq is given under the stream row.
+events = sa.Table(
+    "events",
+    metadata,
+    company(),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.DateTime(timezone=True), primary_key=True, server_default=sa.text("now()")),
+    string("kind"),
+    sa.Column("ids", JSONB, nullable=False, server_default=sa.text("'{}'")),
+    postgresql_partition_by="RANGE (at)",
+)
+sa.event.listen(
+    events,
+    "after_create",
+    sa.DDL("CREATE TABLE events_default PARTITION OF events DEFAULT"),
+)
+
+
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A committed event as the log keeps it: its number, kind and the rows it speaks of."""
+
+    company_id: CompanyId
+    seq: int
+    at: datetime
+    kind: str
+    ids: dict[str, int | str]

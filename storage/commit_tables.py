@@ -1,0 +1,26 @@
+"""Tables of the commit path: who owns a shard, and the last event number of each company."""
+
+import sqlalchemy as sa
+
+from storage.metadata import at, big, company, metadata, of_company, optional
+
+shards = sa.Table(
+    "shards",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    big("epoch"),
+    sa.Column("batch", sa.Uuid),
+    optional("owner"),
+    at("taken_at"),
+    # Every batch rewrites its shard's row: the free space keeps those updates on one page.
+    postgresql_with={"fillfactor": "20"},
+)
+
+company_stream = sa.Table(
+    "company_stream",
+    metadata,
+    company(),
+    big("last_seq"),
+    of_company(),
+    postgresql_with={"fillfactor": "50"},
+)

@@ -1,0 +1,80 @@
+"""Departments: the groups that tickets wait for (the family's word on the wire is queue)."""
+
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET, UnsetType
+
+from storage.ids import CompanyId, DepartmentId
+from storage.metadata import (
+    at,
+    company,
+    document,
+    flag,
+    metadata,
+    number,
+    of_company,
+    reference,
+    row_id,
+    string,
+)
+
+departments = sa.Table(
+    "departments",
+    metadata,
+    company(),
+    row_id(),
+    string("name"),
+    string("color"),
+    string("greeting_message"),
+    sa.Column("position", sa.Integer),
+    flag("router_enabled"),
+    number("router_minutes"),
+    string("out_of_hours_message"),
+    document("schedules"),
+    flag("close_ticket"),
+    reference("integration_id"),
+    reference("file_list_id"),
+    at("created_at"),
+    at("updated_at"),
+    of_company(),
+    sa.UniqueConstraint("company_id", "name"),
+    sa.UniqueConstraint("company_id", "color"),
+)
+
+
+class Department(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of agents. `router_minutes` is the waiting time before another agent is drawn."""
+
+    company_id: CompanyId
+    id: DepartmentId
+    name: str
+    color: str
+    greeting_message: str
+    position: int | None
+    router_enabled: bool
+    router_minutes: int
+    out_of_hours_message: str
+    schedules: list[dict[str, object]] | None
+    close_ticket: bool
+    integration_id: int | None
+    file_list_id: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class DepartmentPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields a person may change; UNSET leaves a column alone."""
+
+    name: str | UnsetType = UNSET
+    color: str | UnsetType = UNSET
+    greeting_message: str | UnsetType = UNSET
+    position: int | UnsetType | None = UNSET
+    router_enabled: bool | UnsetType = UNSET
+    router_minutes: int | UnsetType = UNSET
+    out_of_hours_message: str | UnsetType = UNSET
+    schedules: list[dict[str, object]] | UnsetType | None = UNSET
+    close_ticket: bool | UnsetType = UNSET
+    integration_id: int | UnsetType | None = UNSET
+    file_list_id: int | UnsetType | None = UNSET

@@ -1,0 +1,117 @@
+"""Messages: the bubbles of a conversation, each stored once per provider id."""
+
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from storage.ids import (
+    CompanyId,
+    ConnectionId,
+    ContactId,
+    DepartmentId,
+    MessageId,
+    TicketId,
+    UserId,
+)
+from storage.metadata import (
+    at,
+    belongs_to,
+    big,
+    company,
+    document,
+    flag,
+    metadata,
+    moment,
+    number,
+    optional,
+    owner,
+    reference,
+    row_id,
+    string,
+)
+
+# History keeps the connection, department and user it happened with, also after their deletion:
+# those three columns have no foreign key, so deleting one of them never rewrites the history.
+messages = sa.Table(
+    "messages",
+    metadata,
+    company(),
+    row_id(),
+    big("seq"),
+    owner("ticket_id"),
+    owner("contact_id"),
+    reference("connection_id"),
+    reference("department_id"),
+    reference("user_id"),
+    reference("tracking_id"),
+    optional("provider_id"),
+    optional("remote_jid"),
+    optional("participant"),
+    string("body"),
+    string("media_type", "conversation"),
+    optional("media_path"),
+    optional("media_mime"),
+    optional("media_name"),
+    optional("thumbnail_path"),
+    flag("from_me"),
+    number("ack"),
+    flag("read"),
+    flag("is_private"),
+    flag("is_forwarded"),
+    flag("is_edited"),
+    flag("is_deleted"),
+    reference("quoted_id"),
+    document("data"),
+    document("error"),
+    moment("sent_at"),
+    at("created_at"),
+    at("updated_at"),
+    belongs_to("ticket_id", "tickets"),
+    sa.UniqueConstraint("company_id", "connection_id", "provider_id"),
+    sa.Index("ix_messages_conversation", "company_id", "contact_id", "id"),
+    sa.Index("ix_messages_ticket", "company_id", "ticket_id", "id"),
+)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One bubble. `seq` is the number of the event that created it.
+
+    `provider_id` is the channel's id (`wid` on the wire), unique per connection; None until the
+    provider has named an outbound message. `contact_id` is the conversation's contact, also for
+    our own messages. `ack` (0 pending or failed, 1 clock, 2 sent, 3 delivered, 4 read, 5 played)
+    never decreases. `media_path` is relative to the company's public folder, or an absolute
+    address. `sent_at` is the provider's time. `data` is the raw provider message.
+    """
+
+    company_id: CompanyId
+    id: MessageId
+    seq: int = 0
+    ticket_id: TicketId
+    contact_id: ContactId
+    connection_id: ConnectionId | None = None
+    department_id: DepartmentId | None = None
+    user_id: UserId | None = None
+    tracking_id: int | None = None
+    provider_id: str | None = None
+    remote_jid: str | None = None
+    participant: str | None = None
+    body: str = ""
+    media_type: str = "conversation"
+    media_path: str | None = None
+    media_mime: str | None = None
+    media_name: str | None = None
+    thumbnail_path: str | None = None
+    from_me: bool = False
+    ack: int = 0
+    read: bool = False
+    is_private: bool = False
+    is_forwarded: bool = False
+    is_edited: bool = False
+    is_deleted: bool = False
+    quoted_id: MessageId | None = None
+    data: dict[str, object] | None = None
+    error: dict[str, object] | None = None
+    sent_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,64 @@
+"""Plans: what a company pays for, with its limits and features."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+import sqlalchemy as sa
+
+from storage.ids import PlanId
+from storage.metadata import at, flag, metadata, number, string
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    number("users"),
+    number("connections"),
+    number("departments"),
+    sa.Column("amount", sa.Numeric(12, 2), nullable=False, server_default=sa.text("0")),
+    flag("use_whatsapp", default=True),
+    flag("use_facebook", default=True),
+    flag("use_instagram", default=True),
+    flag("use_campaigns", default=True),
+    flag("use_schedules", default=True),
+    flag("use_internal_chat", default=True),
+    flag("use_external_api", default=True),
+    flag("use_kanban", default=True),
+    flag("use_open_ai", default=True),
+    flag("use_integrations", default=True),
+    flag("trial"),
+    number("trial_days"),
+    string("recurrence", "MENSAL"),
+    flag("is_public", default=True),
+    at("created_at"),
+    at("updated_at"),
+)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits and features that a company bought; `amount` in the installation's currency."""
+
+    id: PlanId
+    name: str
+    users: int
+    connections: int
+    departments: int
+    amount: Decimal
+    use_whatsapp: bool
+    use_facebook: bool
+    use_instagram: bool
+    use_campaigns: bool
+    use_schedules: bool
+    use_internal_chat: bool
+    use_external_api: bool
+    use_kanban: bool
+    use_open_ai: bool
+    use_integrations: bool
+    trial: bool
+    trial_days: int
+    recurrence: str
+    is_public: bool
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,51 @@
+"""Ticket notes: what agents write down about a case or a contact."""
+
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+
+from storage.ids import CompanyId, ContactId, NoteId, TicketId, UserId
+from storage.metadata import (
+    at,
+    belongs_to,
+    company,
+    metadata,
+    of_company,
+    reference,
+    refers_to,
+    row_id,
+    string,
+)
+
+ticket_notes = sa.Table(
+    "ticket_notes",
+    metadata,
+    company(),
+    row_id(),
+    string("note"),
+    reference("user_id"),
+    reference("contact_id"),
+    reference("ticket_id"),
+    at("created_at"),
+    at("updated_at"),
+    of_company(),
+    refers_to("user_id", "users"),
+    belongs_to("contact_id", "contacts"),
+    refers_to("ticket_id", "tickets"),
+    sa.Index(None, "company_id", "ticket_id"),
+    sa.Index(None, "company_id", "contact_id"),
+)
+
+
+class TicketNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A note of an agent; it outlives its ticket, not its contact."""
+
+    company_id: CompanyId
+    id: NoteId
+    note: str
+    user_id: UserId | None
+    contact_id: ContactId | None
+    ticket_id: TicketId | None
+    created_at: datetime
+    updated_at: datetime

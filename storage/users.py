@@ -1,0 +1,160 @@
+"""Users: people who log in, with the departments they work for."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET, UnsetType
+
+from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
+from storage.metadata import (
+    at,
+    belongs_to,
+    company,
+    flag,
+    metadata,
+    moment,
+    number,
+    of_company,
+    optional,
+    reference,
+    refers_to,
+    row_id,
+    string,
+)
+
+Profile = Literal["admin", "user"]
+
+users = sa.Table(
+    "users",
+    metadata,
+    company(),
+    row_id(),
+    string("name"),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    number("token_version"),
+    string("profile", "user"),
+    flag("is_super"),
+    optional("profile_image"),
+    reference("connection_id"),
+    flag("online"),
+    moment("last_seen_at"),
+    string("start_work", "00:00"),
+    string("end_work", "23:59"),
+    string("color"),
+    string("farewell_message"),
+    flag("all_ticket"),
+    flag("all_historic"),
+    flag("all_user_chat"),
+    flag("allow_group"),
+    flag("allow_real_time"),
+    flag("allow_connections"),
+    flag("close_pending_ticket", default=True),
+    flag("show_dashboard"),
+    string("default_theme", "light"),
+    string("default_menu", "closed"),
+    number("tickets_width", 550),
+    at("created_at"),
+    at("updated_at"),
+    of_company(),
+    refers_to("connection_id", "connections"),
+    sa.CheckConstraint("profile in ('admin', 'user')", name="profile"),
+    sa.Index("uq_users_email", sa.text("lower(email)"), unique=True),
+)
+
+user_departments = sa.Table(
+    "user_departments",
+    metadata,
+    company(),
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("department_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    at("created_at"),
+    belongs_to("user_id", "users"),
+    belongs_to("department_id", "departments"),
+    sa.Index(None, "company_id", "department_id"),
+)
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who logs in. The flags decide what an agent sees; admins see their company.
+
+    `start_work` and `end_work` are HH:MM in the company's time zone; the password hash is kept
+    out of this record (`Login`).
+    """
+
+    company_id: CompanyId
+    id: UserId
+    name: str
+    email: str
+    token_version: int
+    profile: Profile
+    is_super: bool
+    profile_image: str | None
+    connection_id: ConnectionId | None
+    online: bool
+    last_seen_at: datetime | None
+    start_work: str
+    end_work: str
+    color: str
+    farewell_message: str
+    all_ticket: bool
+    all_historic: bool
+    all_user_chat: bool
+    allow_group: bool
+    allow_real_time: bool
+    allow_connections: bool
+    close_pending_ticket: bool
+    show_dashboard: bool
+    default_theme: str
+    default_menu: str
+    tickets_width: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """What a password check needs, and nothing a reply may carry."""
+
+    company_id: CompanyId
+    id: UserId
+    email: str
+    password_hash: str
+    token_version: int
+    start_work: str
+    end_work: str
+    timezone: str
+    company_status: bool
+    due_date: datetime | None
+
+
+class UserPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields a person may change; UNSET leaves a column alone."""
+
+    name: str | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    password_hash: str | UnsetType = UNSET
+    token_version: int | UnsetType = UNSET
+    profile: Profile | UnsetType = UNSET
+    is_super: bool | UnsetType = UNSET
+    profile_image: str | UnsetType | None = UNSET
+    connection_id: ConnectionId | UnsetType | None = UNSET
+    online: bool | UnsetType = UNSET
+    last_seen_at: datetime | UnsetType | None = UNSET
+    start_work: str | UnsetType = UNSET
+    end_work: str | UnsetType = UNSET
+    color: str | UnsetType = UNSET
+    farewell_message: str | UnsetType = UNSET
+    all_ticket: bool | UnsetType = UNSET
+    all_historic: bool | UnsetType = UNSET
+    all_user_chat: bool | UnsetType = UNSET
+    allow_group: bool | UnsetType = UNSET
+    allow_real_time: bool | UnsetType = UNSET
+    allow_connections: bool | UnsetType = UNSET
+    close_pending_ticket: bool | UnsetType = UNSET
+    show_dashboard: bool | UnsetType = UNSET
+    default_theme: str | UnsetType = UNSET
+    default_menu: str | UnsetType = UNSET
+    tickets_width: int | UnsetType = UNSET
+    department_ids: tuple[DepartmentId, ...] | UnsetType = UNSET
