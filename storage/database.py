@@ -61,20 +61,20 @@ class Statements:
     async def rows(self, statement: Statement, **params: object) -> list[Any]:
         """Every row as a driver record: by position, by name, `dict(row)`."""
         query, args = bound(statement, params)
-        return await self._run(query, args, status=False)
+        rows: list[Any] = await self._run(query, args, status=False)
+        return rows
 
     async def all(self, statement: Statement, *, into: type[R], **params: object) -> list[R]:
         """Every row as `into`."""
         query, args = bound(statement, params)
         rows = await self._run(query, args, status=False)
-        make = query.constructor(into)
-        return [make(row) for row in rows]
+        return query.decode(rows, into)
 
     async def first(self, statement: Statement, *, into: type[R], **params: object) -> R | None:
         """The first row as `into`, or None; write LIMIT yourself."""
         query, args = bound(statement, params)
         rows = await self._run(query, args, status=False)
-        return query.constructor(into)(rows[0]) if rows else None
+        return query.decode(rows[:1], into)[0] if rows else None
 
     async def one(self, statement: Statement, *, into: type[R], **params: object) -> R:
         """The only row as `into`.
@@ -90,7 +90,7 @@ class Statements:
         if len(rows) > 1:
             message = f"{len(rows)} rows where one was expected"
             raise ValueError(message)
-        return query.constructor(into)(rows[0])
+        return query.decode(rows, into)[0]
 
     async def value(self, statement: Statement, **params: object) -> Any:
         """First column of the first row, or None when there is no row."""

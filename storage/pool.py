@@ -289,8 +289,10 @@ class Pool:
     async def _connect(self) -> None:
         """Open one lane, trying until it succeeds or the other lanes suffice."""
         try:
-            while not await self._try_connect() and not self._lanes:
+            connected = await self._try_connect()
+            while not connected and not self._lanes:
                 await asyncio.sleep(RECONNECT_EVERY)
+                connected = await self._try_connect()
         finally:
             self._connecting = None
         if not self._lanes or (self.jobs and not self.idle):

@@ -1,0 +1,218 @@
+"""SQLAlchemy Core to asyncpg: statements compiled once per shape to `$n` SQL, and keyset pages.
+
+Core is the one truth about tables; its own engine layers cost ten times the query, so statements
+are compiled here and run by the driver directly.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import asyncpg as dialects
+from sqlalchemy.sql import Executable
+from sqlalchemy.sql.cache_key import CacheKey
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
+
+from storage.bridge import AsyncpgConnection
+from storage.records import constructor
+
+R = TypeVar("R", bound=msgspec.Struct)
+Processor = Callable[[Any], Any] | None
+
+SHAPES = 1024
+"""Plain statements of this many different shapes keep their compiled SQL."""
+
+
+def _to_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+DIALECT = dialects.dialect(json_serializer=_to_json)  # type: ignore[no-untyped-call]
+
+
+class Query:
+    """A compiled statement: SQL text, the order of its parameters, and how rows become Structs."""
+
+    __slots__ = (
+        "_constructors",
+        "_converted",
+        "_names",
+        "_required",
+        "_slots",
+        "compiled",
+        "is_read",
+        "sql",
+    )
+
+    def __init__(self, statement: Executable, compiled: SQLCompiler) -> None:
+        if compiled.insert_prefetch or compiled.update_prefetch:
+            message = "Python-side column defaults are not run here: use server_default"
+            raise TypeError(message)
+        self.compiled = compiled
+        self.sql = str(compiled)
+        self.is_read = _is_read(statement, compiled)
+        order = compiled.positiontup or []
+        binds = [compiled.binds[name] for name in order]
+        self._slots = tuple((n, b.effective_value) for n, b in zip(order, binds, strict=True))
+        self._names = frozenset(order)
+        self._required = frozenset(bind.key for bind in binds if bind.required)
+        processors = [_processor(bind) for bind in binds]
+        self._converted = tuple((i, fn) for i, fn in enumerate(processors) if fn is not None)
+        self._constructors: dict[type, Callable[[Any], Any]] = {}
+
+    def arguments(self, params: Mapping[str, object]) -> list[Any]:
+        """Positional arguments for the driver.
+
+        Raises:
+            TypeError: a parameter is missing or unknown.
+        """
+        args: list[Any] = [params.get(name, default) for name, default in self._slots]
+        if _REQUIRED in args or not params.keys() <= self._names:
+            missing = [name for name, _ in self._slots if name not in params]
+            message = (
+                f"parameters: missing {missing}, unknown {sorted(params.keys() - self._names)}"
+            )
+            raise TypeError(message)
+        return self._convert(args)
+
+    def extracted(self, key: CacheKey, params: Mapping[str, object]) -> list[Any]:
+        """Positional arguments of another statement of the same shape."""
+        values = self.compiled.construct_params(
+            dict(params) or None, extracted_parameters=key.bindparams
+        )
+        return self._convert([values[name] for name, _ in self._slots])
+
+    def decode(self, rows: Sequence[Any], into: type[R]) -> list[R]:
+        """Rows as Structs."""
+        if not rows:
+            return []
+        make = self._constructors.get(into)
+        if make is None:
+            make = self._constructors[into] = constructor(into, tuple(rows[0].keys()))
+        return [make(row) for row in rows]
+
+    def _convert(self, args: list[Any]) -> list[Any]:
+        for index, convert in self._converted:
+            args[index] = convert(args[index])
+        return args
+
+
+def prepared(statement: Executable) -> Query:
+    """Compile once, at import: `BY_ID = prepared(sa.select(t).where(t.c.id == sa.bindparam("id")))`.
+
+    Call as `database.one(BY_ID, id=7, into=Ticket)`. Lists are one parameter
+    (`column == sa.any_(sa.bindparam("ids", type_=ARRAY(BigInteger)))`); IN expands per call and is
+    refused.
+    """
+    query = Query(statement, _compile(statement, None))
+    if query.compiled.post_compile_params or query.compiled.literal_execute_params:
+        message = "a prepared statement cannot expand IN: compare with sa.any_(array parameter)"
+        raise TypeError(message)
+    return query
+
+
+_shapes: dict[Any, Query] = {}
+
+
+def bound(statement: Query | Executable, params: Mapping[str, object]) -> tuple[Query, list[Any]]:
+    """Return the compiled statement and its positional arguments."""
+    if isinstance(statement, Query):
+        return statement, statement.arguments(params)
+    key = cast("ClauseElement", statement)._generate_cache_key()  # noqa: SLF001 (the key its own engine uses)
+    if key is None:
+        return _once(statement, params)
+    query = _shapes.get(key.key)
+    if query is None:
+        compiled = _compile(statement, key)
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            return _once(statement, params)
+        if len(_shapes) >= SHAPES:
+            del _shapes[next(iter(_shapes))]
+        query = _shapes[key.key] = Query(statement, compiled)
+    return query, query.extracted(key, params)
+
+
+def _once(statement: Executable, params: Mapping[str, object]) -> tuple[Query, list[Any]]:
+    """Compile for this call alone: IN lists are written out, so the SQL depends on the values."""
+    compiled = cast(
+        "SQLCompiler",
+        cast("ClauseElement", statement).compile(
+            dialect=DIALECT, compile_kwargs={"render_postcompile": True}
+        ),
+    )
+    query = Query(statement, compiled)
+    values = dict(compiled.params, **params)
+    return query, query.arguments({name: values[name] for name in compiled.positiontup or ()})
+
+
+def _compile(statement: Executable, key: CacheKey | None) -> SQLCompiler:
+    element = cast("ClauseElement", statement)
+    return cast("SQLCompiler", DIALECT.statement_compiler(DIALECT, element, cache_key=key))
+
+
+def _is_read(statement: Executable, compiled: SQLCompiler) -> bool:
+    """Tell whether cancelling or repeating the statement can do no harm."""
+    if not isinstance(statement, sa.Select | sa.CompoundSelect):
+        return False
+    return all(getattr(cte.element, "is_select", False) for cte in compiled.ctes or ())
+
+
+def _processor(bind: BindParameter[Any]) -> Processor:
+    return bind.type.dialect_impl(DIALECT).bind_processor(DIALECT)
+
+
+async def fetch_all(connection: AsyncpgConnection, sql: str, args: list[Any]) -> list[Any]:
+    """Run and return every row; on the loop thread."""
+    return await connection.fetch(sql, *args)
+
+
+async def fetch_status(connection: AsyncpgConnection, sql: str, args: list[Any]) -> str:
+    """Run and return the command tag, `UPDATE 3`; on the loop thread."""
+    return await connection.execute(sql, *args)
+
+
+def rows_affected(tag: str) -> int:
+    """Read the row count off a command tag; 0 for commands that count nothing."""
+    count = tag.rpartition(" ")[2]
+    return int(count) if count.isdigit() else 0
+
+
+def keyset(
+    statement: sa.Select[Any],
+    *order: ColumnElement[Any],
+    after: Sequence[object] | None = None,
+    limit: int,
+) -> sa.Select[Any]:
+    """Order, limit and start behind the last row of the page before.
+
+    Args:
+        statement: the rows without ORDER BY and LIMIT.
+        order: NOT NULL columns, each plain or `.desc()`, that together are unique.
+        after: the values of those columns in the last row seen; None for the first page.
+        limit: most rows returned.
+    """
+    page = statement.order_by(*order).limit(limit)
+    return page if after is None else page.where(_behind(order, after))
+
+
+def _behind(order: Sequence[ColumnElement[Any]], after: Sequence[object]) -> ColumnElement[bool]:
+    columns = [_column(part) for part in order]
+    values = [sa.literal(v, c.type) for (c, _), v in zip(columns, after, strict=True)]
+    directions = {descending for _, descending in columns}
+    if len(directions) == 1:  # one row comparison: an index range scan
+        row, bound_row = sa.tuple_(*(c for c, _ in columns)), sa.tuple_(*values)
+        return row < bound_row if directions.pop() else row > bound_row
+    steps: list[ColumnElement[bool]] = []
+    for place, (column, descending) in enumerate(columns):
+        value = values[place]
+        equal = [c == v for (c, _), v in zip(columns[:place], values[:place], strict=True)]
+        steps.append(sa.and_(*equal, column < value if descending else column > value))
+    return sa.or_(*steps)
+
+
+def _column(part: ColumnElement[Any]) -> tuple[ColumnElement[Any], bool]:
+    if isinstance(part, sa.UnaryExpression):
+        return part.element, part.modifier is sa.sql.operators.desc_op
+    return part, False
