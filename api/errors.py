@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from actors import errors as domain
-from engine import (
+from engine.errors import (
     ActorCrashed,
     ActorStopped,
     AskCycle,

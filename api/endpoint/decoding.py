@@ -156,7 +156,7 @@ def _coerce_union(value: Any, node: types.UnionType) -> Any:
         return None if types.NoneType in kinds else _ABSENT
     if isinstance(value, str) and value in _NOTHING and types.StrType not in kinds:
         return None if types.NoneType in kinds else _ABSENT
-    real = [m for m in members if not isinstance(m, types.NoneType | types.UnsetType)]
+    real = [m for m in members if not isinstance(m, types.NoneType)]
     return _coerce(value, real[0]) if len(real) == 1 else value
 
 

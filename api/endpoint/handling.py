@@ -46,7 +46,9 @@ async def _served(
     ctx = Ctx(request, parts, principal)
     with bound(company=principal.company_id, user=principal.user_id):
         if endpoint.method == "POST" and "idempotency-key" in request.headers:
-            return await parts.idempotency.once(ctx, lambda: _called(endpoint, ctx, arguments))
+            return await parts.idempotency.once(
+                request, ctx.company_id, ctx.user_id, lambda: _called(endpoint, ctx, arguments)
+            )
         return await _called(endpoint, ctx, arguments)
 
 

@@ -1,0 +1,282 @@
+"""Login sessions: passwords in, short access tokens and a rotating refresh token out.
+
+A login opens a *family*: a chain of refresh tokens of which the newest is valid. Browsers of the
+family send several refreshes at once with one cookie, so a token that was just rotated is
+answered with the same successor for a short grace; after that its return means that it was
+copied, and the whole family is revoked.
+"""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from actors.events import RecordChanged, UserChanged, UserLoggedIn, UserRemoved
+from api.errors import PaymentRequired, Unauthorized
+from api.passwords import Passwords
+from api.principal import Principal
+from api.rate_limits import LoginThrottle
+from api.settings import Settings
+from api.tokens import AccessClaims, Clock, ExpiredToken, InvalidToken, RefreshClaims, Tokens, now
+from storage import companies, refresh_families, users
+from storage.database import Database
+from storage.events import DomainEvent
+from storage.ids import CompanyId, UserId
+from storage.refresh_families import RefreshFamily
+from storage.users import Login, User
+
+_FRESH_SECONDS = 30.0
+_CACHED = 20_000
+
+
+class Revoked(Unauthorized):
+    """The login session was ended: logout, reuse of an old token, or the user is gone (401)."""
+
+
+class BadCredentials(Unauthorized):
+    """Unknown address or wrong password; which of them is not told (401)."""
+
+    code = "ERR_INVALID_CREDENTIALS"
+
+
+class OutOfHours(Unauthorized):
+    """Outside this user's working hours (401)."""
+
+    code = "ERR_OUT_OF_HOURS"
+
+
+class Session(NamedTuple):
+    """What a login or refresh yields: both tokens, who it is, and when the cookie ends."""
+
+    access: str
+    refresh: str
+    user: User
+    family: str
+    expires_at: datetime
+
+
+class Auth:
+    """Opens, refreshes, ends and checks login sessions. One per process."""
+
+    def __init__(self, settings: Settings, database: Database, *, clock: Clock = now) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        keys = settings.secrets
+        self.tokens = Tokens(keys.jwt_secret, keys.jwt_refresh_secret, clock)
+        self.passwords = Passwords(settings.bcrypt_rounds)
+        self._throttle = LoginThrottle()
+        self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._on_revoked: list[Callable[[str], None]] = []
+
+    def on_revoked(self, callback: Callable[[str], None]) -> None:
+        """Have `callback(family)` called when a session ends, so that its sockets end too."""
+        self._on_revoked.append(callback)
+
+    async def login(self, email: str, password: str, *, address: str, agent: str) -> Session:
+        """Open a session. A wrong password and an unknown address take the same time.
+
+        Raises TooManyRequests, BadCredentials, OutOfHours or PaymentRequired (company switched
+        off).
+        """
+        account = email.strip().lower()
+        self._throttle.check(account, address)
+        login = await users.login_by_email(self._database, account)
+        matches = await self.passwords.verify(password, login.password_hash if login else None)
+        if login is None or not matches:
+            self._throttle.failed(account, address)
+            raise BadCredentials
+        self._throttle.succeeded(account, address)
+        self._check_door(login)
+        family = await refresh_families.create(
+            self._database,
+            login.company_id,
+            id=secrets.token_urlsafe(24),
+            user_id=login.id,
+            lifetime=float(self._settings.refresh_token_seconds),
+            address=address,
+            user_agent=agent[:255],
+        )
+        session = await self._session(family)
+        await self._announce(session)
+        return session
+
+    async def refresh(self, token: str) -> Session:
+        """The next tokens of a session; the same ones for every request inside the grace.
+
+        Raises Revoked for anything that is not the newest token or within the grace; a reused
+        one ends the whole session.
+        """
+        try:
+            claims = self.tokens.read_refresh(token)
+        except (InvalidToken, ExpiredToken) as error:
+            raise Revoked from error
+        family = await refresh_families.rotate(
+            self._database,
+            claims.companyId,
+            claims.family,
+            claims.generation,
+            grace=self._settings.refresh_grace_seconds,
+            lifetime=float(self._settings.refresh_token_seconds),
+        )
+        if family is None:
+            raise Revoked
+        if family.revoked_at is not None:
+            self._ended(family.id)
+            raise Revoked
+        return await self._session(family)
+
+    async def logout(self, company_id: CompanyId, family: str) -> None:
+        """End a session: its refresh tokens, access tokens and sockets."""
+        await refresh_families.revoke(self._database, company_id, family, "logout")
+        self._ended(family)
+
+    async def authenticate(self, token: str) -> Principal:
+        """Who an access token speaks for; cheap when it was seen within the last 30 s.
+
+        Raises ExpiredToken or InvalidToken (403: refresh and repeat), Revoked (401: log in).
+        """
+        moment = self._clock()
+        known = self._known.get(token)
+        if known is not None and known[1] > moment and known[0].expires_at > moment:
+            return known[0]
+        claims = self.tokens.read_access(token)
+        principal = await self._principal(
+            claims.companyId, claims.id, claims.sessionId, float(claims.exp)
+        )
+        self._known[token] = (principal, moment + _FRESH_SECONDS)
+        self._known.move_to_end(token)
+        if len(self._known) > _CACHED:
+            self._known.popitem(last=False)
+        return principal
+
+    async def authenticate_cookie(self, token: str) -> Principal:
+        """Who a refresh cookie speaks for, without rotating it. Raises Revoked."""
+        try:
+            claims = self.tokens.read_refresh(token)
+        except (InvalidToken, ExpiredToken) as error:
+            raise Revoked from error
+        return await self._principal(claims.companyId, claims.id, claims.family, float(claims.exp))
+
+    async def revalidate(self, principal: Principal) -> Principal:
+        """The principal as of now. Raises Revoked when the session or the user is gone."""
+        return await self._principal(
+            principal.company_id, principal.user_id, principal.family, principal.expires_at
+        )
+
+    def published(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
+        """Forget cached principals of users that a committed event changed."""
+        for _, event in pairs:
+            if isinstance(event, UserChanged):
+                self._forget(lambda p, e=event: p.user_id == e.user.id)
+            elif isinstance(event, UserRemoved):
+                self._forget(lambda p, e=event: p.user_id == e.user_id)
+            elif isinstance(event, RecordChanged) and event.noun in ("department", "company"):
+                self._forget(lambda p, e=event: p.company_id == e.company_id)
+
+    async def _principal(
+        self, company_id: CompanyId, user_id: UserId, family: str, expires_at: float
+    ) -> Principal:
+        user = await users.find(self._database, company_id, user_id)
+        live = user is not None and await refresh_families.is_live(
+            self._database, company_id, family
+        )
+        if user is None or not live:
+            raise Revoked
+        department_ids = await users.department_ids(self._database, company_id, user_id)
+        return Principal(
+            user_id=user.id,
+            company_id=user.company_id,
+            name=user.name,
+            profile=user.profile,
+            is_super=user.is_super,
+            department_ids=tuple(department_ids),
+            all_ticket=user.all_ticket,
+            all_historic=user.all_historic,
+            all_user_chat=user.all_user_chat,
+            allow_group=user.allow_group,
+            expires_at=expires_at,
+            family=family,
+        )
+
+    async def _session(self, family: RefreshFamily) -> Session:
+        user = await users.find(self._database, family.company_id, family.user_id)
+        if user is None:
+            raise Revoked
+        issued = int(self._clock())
+        access = AccessClaims(
+            usarname=user.name,
+            profile=user.profile,
+            id=user.id,
+            companyId=user.company_id,
+            super=user.is_super,
+            sessionId=family.id,
+            iat=issued,
+            exp=issued + self._settings.access_token_seconds,
+        )
+        refresh = RefreshClaims(
+            id=user.id,
+            companyId=user.company_id,
+            family=family.id,
+            generation=family.generation,
+            iat=int(family.rotated_at.timestamp()),
+            exp=int(family.expires_at.timestamp()),
+        )
+        return Session(
+            access=self.tokens.sign_access(access),
+            refresh=self.tokens.sign_refresh(refresh),
+            user=user,
+            family=family.id,
+            expires_at=family.expires_at,
+        )
+
+    async def _announce(self, session: Session) -> None:
+        user = session.user
+        digest = hashlib.sha256(session.access.encode()).hexdigest()
+        async with self._database.begin(user.company_id) as tx:
+            await companies.touch_login(tx, user.company_id)
+            tx.publish(
+                UserLoggedIn(
+                    company_id=user.company_id,
+                    user_id=user.id,
+                    email=user.email,
+                    token_digest=digest,
+                )
+            )
+
+    def _check_door(self, login: Login) -> None:
+        if not login.company_status:
+            raise PaymentRequired
+        moment = datetime.fromtimestamp(self._clock(), UTC).astimezone(zone(login.timezone))
+        if not within_hours(login.start_work, login.end_work, moment.strftime("%H:%M")):
+            raise OutOfHours
+
+    def _ended(self, family: str) -> None:
+        self._forget(lambda principal: principal.family == family)
+        for callback in self._on_revoked:
+            callback(family)
+
+    def _forget(self, matches: Callable[[Principal], bool]) -> None:
+        gone = [token for token, (principal, _) in self._known.items() if matches(principal)]
+        for token in gone:
+            del self._known[token]
+
+
+def zone(name: str) -> ZoneInfo:
+    """A company's time zone; one that this machine does not know counts as UTC."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def within_hours(start: str, end: str, moment: str) -> bool:
+    """Whether HH:MM `moment` lies in the window, which may go over midnight; "" means open."""
+    if not start or not end:
+        return True
+    if start <= end:
+        return start <= moment <= end
+    return moment >= start or moment <= end

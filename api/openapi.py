@@ -1,0 +1,150 @@
+"""The OpenAPI 3.1 document, derived from the declared endpoints and never written by hand."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import inspect as types
+
+from api.endpoint.declaration import Endpoint
+from api.errors import ErrorBody
+from api.http_types import Raw, Stream
+
+_REF = "#/components/schemas/{name}"
+_ERRORS = {
+    "400": "The request does not fit",
+    "401": "No session",
+    "403": "Not allowed, or the access token is expired or invalid",
+    "404": "No such row in this company",
+    "409": "Contradicts a committed row",
+    "413": "Body too large",
+    "422": "Idempotency-Key reused with another request",
+    "429": "Too many requests; see Retry-After",
+    "503": "Not committed; repeat after Retry-After",
+}
+
+
+def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) -> dict[str, Any]:
+    """Describe `endpoints`: paths, parameters, bodies, replies, errors and who may ask."""
+    declared = list(endpoints)
+    models = _models(declared)
+    schemas, components = msgspec.json.schema_components(models, ref_template=_REF)
+    by_type = {_key(model): schema for model, schema in zip(models, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in declared:
+        operation = _operation(endpoint, by_type, components)
+        paths.setdefault(endpoint.path or "/", {})[endpoint.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "ChatIA Flow", "version": version},
+        "servers": [{"url": server_url}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _models(endpoints: list[Endpoint]) -> list[Any]:
+    found: dict[str, Any] = {_key(ErrorBody): ErrorBody}
+    for endpoint in endpoints:
+        for model in (endpoint.body_type, endpoint.query_type, endpoint.returns):
+            if model not in (None, type(None), Raw, Stream):
+                found[_key(model)] = model
+    return list(found.values())
+
+
+def _key(model: Any) -> str:
+    return f"{getattr(model, '__module__', '')}.{model!r}"
+
+
+def _operation(
+    endpoint: Endpoint, schemas: dict[str, Any], components: dict[str, Any]
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "parameters": [*_path(endpoint), *_query(endpoint, components)],
+        "responses": _responses(endpoint, schemas),
+    }
+    if not endpoint.guard.public:
+        operation["security"] = [{"bearer": []}]
+    if endpoint.guard.rank > 1:
+        operation["description"] = f"For {endpoint.guard.name.replace('_', ' ')}s only."
+    if endpoint.method == "POST" and not endpoint.guard.public:
+        operation["parameters"].append(_IDEMPOTENCY)
+    if endpoint.body_type is not None:
+        operation["requestBody"] = _body(endpoint, schemas)
+    return operation
+
+
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "The same key and request get the same answer; one of them executes.",
+}
+
+
+def _path(endpoint: Endpoint) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer" if convert.__name__ == "to_id" else "string"},
+        }
+        for name, convert in endpoint.params
+    ]
+
+
+def _query(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str, Any]]:
+    if endpoint.query_type is None:
+        return []
+    node = types.type_info(endpoint.query_type)
+    assert isinstance(node, types.StructType)
+    properties = components[endpoint.query_type.__name__]["properties"]
+    return [
+        {
+            "name": field.encode_name,
+            "in": "query",
+            "required": field.required,
+            "schema": properties[field.encode_name],
+        }
+        for field in node.fields
+    ]
+
+
+def _body(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = {"schema": schemas[_key(endpoint.body_type)]}
+    content = {"application/json": schema}
+    if endpoint.uploads:
+        content["multipart/form-data"] = schema
+    return {"content": content, "required": False}
+
+
+def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    refused = {"application/json": {"schema": schemas[_key(ErrorBody)]}}
+    found = {
+        code: {"description": text, "content": refused}
+        for code, text in _ERRORS.items()
+        if not (endpoint.guard.public and code == "403")
+    }
+    if not endpoint.built:
+        found["501"] = {"description": "Declared, not built yet", "content": refused}
+    return {str(endpoint.status): _success(endpoint, schemas)} | found
+
+
+def _success(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    returns = endpoint.returns
+    if returns in (None, type(None)):
+        return {"description": "Done"}
+    if returns in (Raw, Stream):
+        return {"description": "Done", "content": {"*/*": {}}}
+    schema = {"application/json": {"schema": schemas[_key(returns)]}}
+    return {"description": "Done", "content": schema}

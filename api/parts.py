@@ -1,0 +1,35 @@
+"""The running parts of one server, as endpoints see them; put together in `api/app.py` alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.media import MediaStore
+    from storage.secrets import SecretBox
+
+    from actors.configuration import SnapshotCache
+    from actors.intake import Intake
+    from api.auth import Auth
+    from api.idempotency import Idempotency
+    from api.metrics import Metrics
+    from api.settings import Settings
+    from engine import System
+    from storage.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything an endpoint may use; never a global."""
+
+    settings: "Settings"
+    database: "Database"
+    system: "System"
+    auth: "Auth"
+    idempotency: "Idempotency"
+    snapshots: "SnapshotCache"
+    intake: "Intake"
+    media: "MediaStore"
+    box: "SecretBox"
+    metrics: "Metrics"
+    users_changed: Callable[[int, int], None] = lambda company_id, user_id: None
