@@ -68,14 +68,12 @@ class Query:
         Raises:
             TypeError: a parameter is missing or unknown.
         """
-        args: list[Any] = [params.get(name, default) for name, default in self._slots]
-        if _REQUIRED in args or not params.keys() <= self._names:
-            missing = [name for name, _ in self._slots if name not in params]
-            message = (
-                f"parameters: missing {missing}, unknown {sorted(params.keys() - self._names)}"
-            )
+        given = params.keys()
+        if not self._required <= given <= self._names:
+            missing, unknown = sorted(self._required - given), sorted(given - self._names)
+            message = f"parameters: missing {missing}, unknown {unknown}"
             raise TypeError(message)
-        return self._convert(args)
+        return self._convert([params.get(name, default) for name, default in self._slots])
 
     def extracted(self, key: CacheKey, params: Mapping[str, object]) -> list[Any]:
         """Positional arguments of another statement of the same shape."""
