@@ -1,6 +1,26 @@
-"""The one outbound HTTP client: time-outs, bounded retries, circuit breaker, address guard."""
+"""The one outbound HTTP client: time-outs, bounded retries, circuit breaker, address guard.
 
+Two ways out. Configured origins (API bases) keep connections alive and may be anywhere, loopback
+included. Everything else is taken for a tenant's URL: it is connected to a checked public address
+only, on a connection of its own, and redirects are followed by hand and checked again.
+"""
+
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
 import msgspec
+import trio
+
+from actors.addresses import BlockedUrl as BlockedUrl
+from actors.addresses import Origin as Origin
+from actors.addresses import Resolve, checked_address, checked_origin, resolve
+from actors.addresses import origin_of as origin_of
+
+Hook = Callable[[], Awaitable[None]]
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,13 +43,21 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
 
+    def header(self, name: str) -> str:
+        """The first value of a header, by its lower-case name; "" if absent."""
+        return next((value for key, value in self.headers if key == name), "")
+
 
 class HttpFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """No whole answer. `written`: the request, or a part of it, may have reached the far end."""
+    """No whole answer. `written`: the request, or a part of it, may have reached the far end.
+
+    `blocked`: the address guard refused the URL, so repeating is useless.
+    """
 
     reason: str
     written: bool
     retry_after: float = 0.0
+    blocked: bool = False
 
 
 class FetchFailed(Exception):
@@ -38,3 +66,281 @@ class FetchFailed(Exception):
     def __init__(self, reason: str, *, permanent: bool) -> None:
         super().__init__(reason)
         self.permanent = permanent
+
+
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of the client. Times in seconds, sizes in bytes.
+
+    `origins`: configured API bases, e.g. "https://graph.facebook.com". A breaker opens after
+    `breaker_failures` failures of an origin in a row, for `breaker_open` seconds, doubling up to
+    `breaker_longest`.
+    """
+
+    origins: tuple[str, ...] = ("https://graph.facebook.com",)
+    connect_timeout: float = 5.0
+    connections: int = 100
+    reply_limit: int = 1024 * 1024
+    redirects: int = 3
+    breaker_failures: int = 8
+    breaker_open: float = 2.0
+    breaker_longest: float = 60.0
+
+
+class _Breaker:
+    """Failures in a row of one origin; while open, one trial at a time is let through."""
+
+    __slots__ = ("failures", "opened", "until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.opened = 0
+        self.until = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may go out; 0 lets this one through."""
+        if self.until <= now:
+            return 0.0
+        return self.until - now
+
+    def trial(self, now: float, config: HttpConfig) -> None:
+        """An open breaker lets one call through and keeps the others out meanwhile."""
+        if self.opened:
+            self.until = now + self._pause(config)
+
+    def failed(self, now: float, config: HttpConfig) -> None:
+        self.failures += 1
+        if self.failures >= config.breaker_failures:
+            self.opened += 1
+            self.until = now + self._pause(config)
+
+    def succeeded(self) -> None:
+        self.failures = self.opened = 0
+        self.until = 0.0
+
+    def _pause(self, config: HttpConfig) -> float:
+        doubled: float = config.breaker_open * 2.0 ** min(max(self.opened - 1, 0), 16)
+        return min(doubled, config.breaker_longest)
+
+
+_BREAKERS_KEPT: Final = 1000
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+_SECRET_HEADERS: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
+
+
+class HttpClient:
+    """Sends `HttpRequest`s; make it with `open_http_client`. Never raises for what the net does."""
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        trusted: httpx.AsyncClient,
+        guarded: httpx.AsyncClient,
+        resolver: Resolve,
+    ) -> None:
+        self._config = config
+        self._trusted = trusted
+        self._guarded = guarded
+        self._resolve = resolver
+        self._origins = {origin for url in config.origins if (origin := origin_of(url))}
+        self._breakers: OrderedDict[Origin, _Breaker] = OrderedDict()
+
+    def is_configured(self, url: str) -> bool:
+        """Whether `url` is on one of the configured origins."""
+        return origin_of(url) in self._origins
+
+    async def call(
+        self,
+        request: HttpRequest,
+        *,
+        retries: int = 0,
+        limit: int | None = None,
+        on_written: Hook | None = None,
+    ) -> HttpReply | HttpFailure:
+        """The answer, whole, or why there is none.
+
+        `retries`: how often a failure, a 429 or a 5xx may be repeated, with back-off; pass it only
+        for calls that may be repeated. `limit`: largest body in bytes. `on_written` is awaited
+        when the request is out and its answer is not in. Cancelling leaves the outcome unknown.
+        """
+        attempt = 0
+        while True:
+            result = await self._attempt(request, limit or self._config.reply_limit, on_written)
+            if attempt >= retries or not _worth_repeating(result):
+                return result
+            attempt += 1
+            pause = max(0.2 * 2**attempt, _asked_pause(result))
+            await trio.sleep(min(pause, 30.0) * random.uniform(0.5, 1.0))
+
+    async def _attempt(
+        self, request: HttpRequest, limit: int, on_written: Hook | None
+    ) -> HttpReply | HttpFailure:
+        exchange = _Exchange(request, limit, on_written)
+        result: HttpReply | HttpFailure = exchange.failure("no answer before the deadline")
+        with trio.move_on_after(request.deadline) as scope:
+            result = await self._checked(exchange)
+        if scope.cancelled_caught:
+            result = exchange.failure("no answer before the deadline")
+            self._count(origin_of(exchange.url), result)
+        return result
+
+    async def _checked(self, exchange: "_Exchange") -> HttpReply | HttpFailure:
+        for _ in range(self._config.redirects + 1):
+            result = await self._hop(exchange)
+            if isinstance(result, HttpFailure) or not exchange.follow(result):
+                return result
+        return exchange.failure("too many redirects", blocked=True)
+
+    async def _hop(self, exchange: "_Exchange") -> HttpReply | HttpFailure:
+        origin = origin_of(exchange.url)
+        now = trio.current_time()
+        breaker = self._breakers.get(origin) if origin else None
+        if breaker is not None:
+            if wait := breaker.wait(now):
+                return HttpFailure(reason="circuit open", written=False, retry_after=wait)
+            breaker.trial(now, self._config)
+        if origin in self._origins:
+            result = await exchange.run(self._trusted, exchange.url, {})
+            exchange.may_redirect = False
+        else:
+            result = await self._guarded_hop(exchange)
+            exchange.may_redirect = True
+        self._count(origin, result)
+        return result
+
+    async def _guarded_hop(self, exchange: "_Exchange") -> HttpReply | HttpFailure:
+        try:
+            origin = checked_origin(exchange.url)
+            address = await checked_address(origin, self._resolve)
+        except BlockedUrl as error:
+            return exchange.failure(f"blocked: {error}", blocked=True)
+        except OSError as error:
+            return exchange.failure(f"name not resolved: {error}")
+        url = httpx.URL(exchange.url)
+        headers = {"host": url.netloc.decode("ascii")}
+        extensions = {"sni_hostname": origin.host}
+        return await exchange.run(self._guarded, url.copy_with(host=address), headers, extensions)
+
+    def _count(self, origin: Origin | None, result: HttpReply | HttpFailure) -> None:
+        if origin is None or (isinstance(result, HttpFailure) and result.blocked):
+            return
+        breaker = self._breakers.pop(origin, None)
+        bad = isinstance(result, HttpFailure) or result.status >= 500
+        if not bad:
+            return  # a healthy origin keeps no breaker
+        breaker = breaker or _Breaker()
+        breaker.failed(trio.current_time(), self._config)
+        self._breakers[origin] = breaker
+        if len(self._breakers) > _BREAKERS_KEPT:
+            self._breakers.popitem(last=False)
+
+
+class _Exchange:
+    """One request on its way, through redirects; knows whether bytes went out."""
+
+    def __init__(self, request: HttpRequest, limit: int, on_written: Hook | None) -> None:
+        self.request = request
+        self.url = request.url
+        self.headers = request.headers
+        self.limit = limit
+        self.on_written = on_written
+        self.written = False
+        self.may_redirect = False
+
+    def failure(self, reason: str, *, blocked: bool = False) -> HttpFailure:
+        return HttpFailure(reason=reason, written=self.written, blocked=blocked)
+
+    async def run(
+        self,
+        client: httpx.AsyncClient,
+        url: httpx.URL | str,
+        headers: dict[str, str],
+        extensions: dict[str, Any] | None = None,
+    ) -> HttpReply | HttpFailure:
+        """One exchange without redirects; every failure of the transport is a value."""
+        request = self.request
+        try:
+            outgoing = client.build_request(
+                request.method,
+                url,
+                headers=[*self.headers, *headers.items(), ("accept-encoding", "identity")],
+                content=request.body or None,
+                extensions={"trace": self._trace, **(extensions or {})},
+            )
+            reply = await client.send(outgoing, stream=True)
+        except httpx.HTTPError as error:
+            return self.failure(_named(error))
+        except (ValueError, TypeError) as error:
+            return self.failure(f"bad request: {error}", blocked=not self.written)
+        try:
+            return await self._read(reply)
+        except httpx.HTTPError as error:
+            return self.failure(_named(error))
+        finally:
+            with trio.CancelScope(shield=True):
+                await reply.aclose()
+
+    async def _read(self, reply: httpx.Response) -> HttpReply | HttpFailure:
+        if reply.headers.get("content-encoding", "identity") != "identity":
+            return self.failure("the answer is compressed, which was not asked for")
+        parts = bytearray()
+        async for chunk in reply.aiter_raw():
+            parts += chunk
+            if len(parts) > self.limit:
+                return self.failure(f"the answer is larger than {self.limit} bytes", blocked=True)
+        headers = tuple((name.lower(), value) for name, value in reply.headers.multi_items())
+        return HttpReply(status=reply.status_code, body=bytes(parts), headers=headers)
+
+    async def _trace(self, event: str, _info: dict[str, Any]) -> None:
+        if event.endswith("send_request_headers.started"):
+            self.written = True
+        elif event.endswith("send_request_body.complete") and self.on_written is not None:
+            await self.on_written()
+
+    def follow(self, reply: HttpReply) -> bool:
+        """Whether to go on to where a redirect of a GET points; takes secrets off on the way."""
+        location = reply.header("location")
+        if not self.may_redirect or reply.status not in _REDIRECTS or not location:
+            return False
+        if self.request.method not in ("GET", "HEAD"):
+            return False
+        try:
+            target = str(httpx.URL(self.url).join(location))
+        except (httpx.InvalidURL, ValueError):
+            return False
+        if origin_of(target) != origin_of(self.url):
+            self.headers = tuple(h for h in self.headers if h[0].lower() not in _SECRET_HEADERS)
+        self.url = target
+        return True
+
+
+def _named(error: httpx.HTTPError) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")[:300]
+
+
+def _worth_repeating(result: HttpReply | HttpFailure) -> bool:
+    if isinstance(result, HttpFailure):
+        return not result.blocked
+    return result.status == 429 or result.status >= 500
+
+
+def _asked_pause(result: HttpReply | HttpFailure) -> float:
+    if isinstance(result, HttpFailure):
+        return result.retry_after
+    text = result.header("retry-after")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
+
+
+@asynccontextmanager
+async def open_http_client(
+    config: HttpConfig | None = None, *, resolver: Resolve = resolve
+) -> AsyncIterator[HttpClient]:
+    """The client for the life of the program. Environment proxies are ignored on purpose."""
+    config = config or HttpConfig()
+    timeout = httpx.Timeout(None, connect=config.connect_timeout, pool=config.connect_timeout)
+    kept = httpx.Limits(max_connections=config.connections, keepalive_expiry=15.0)
+    single = httpx.Limits(max_connections=config.connections, max_keepalive_connections=0)
+    async with (
+        httpx.AsyncClient(timeout=timeout, limits=kept, trust_env=False) as trusted,
+        httpx.AsyncClient(timeout=timeout, limits=single, trust_env=False) as guarded,
+    ):
+        yield HttpClient(config, trusted, guarded, resolver)

@@ -1,5 +1,7 @@
 """What we ask a channel to do, in neutral Structs, and what came of it."""
 
+from typing import NoReturn
+
 import msgspec
 
 from actors.channels.inbound import Identity, Location, SharedContact
@@ -165,6 +167,11 @@ class Unsendable(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def refuse(code: str, message: str) -> NoReturn:
+    """Raises Unsendable."""
+    raise Unsendable(code, message)
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag="accepted"):
