@@ -1,0 +1,199 @@
+"""Fan-out inside one company: rooms, and events encoded once for everybody who reads them.
+
+A channel belongs to one company and knows only that company's sockets: an event cannot leave it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from api.realtime import packet as codec
+from api.realtime.namespaces import Socket
+from api.realtime.packet import Parts
+from api.realtime.protocol import Link, Session
+from api.realtime.recovery import Log
+from api.realtime.websocket import BINARY, frame
+from storage.ids import CompanyId
+
+ROOT, NUMBER, WORKSPACE, STREAM_JSON, STREAM_MSGPACK = range(5)
+"""Dialects: how a socket's frames look. The first three are Socket.IO namespaces."""
+
+_encode_msgpack: Final = msgspec.msgpack.Encoder().encode
+
+
+class Outgoing:
+    """One event on its way to a company's sockets; encoded at most once per dialect."""
+
+    __slots__ = ("_json", "name", "offset", "payload", "seq", "volatile")
+
+    def __init__(self, name: str, payload: object, seq: int, volatile: bool) -> None:
+        self.name = name
+        self.payload = payload
+        self.seq = seq
+        self.volatile = volatile
+        self.offset = ""
+        self._json: bytes | None = None
+
+    @property
+    def json(self) -> bytes:
+        """The Socket.IO arguments: name, payload, and the offset that recovery goes by."""
+        if self._json is None:
+            arguments = [self.name, self.payload]
+            self._json = codec.encode_json([*arguments, self.offset] if self.offset else arguments)
+        return self._json
+
+    def framed(self, dialect: int, prefix: bytes) -> bytes:
+        """The websocket frame for one dialect."""
+        if dialect < STREAM_JSON:
+            return frame(prefix + self.json)
+        event = {"event": self.name, "seq": self.seq, "data": self.payload}
+        if dialect == STREAM_JSON:
+            return frame(codec.encode_json(event))
+        return frame(_encode_msgpack(event), BINARY)
+
+
+class Channel:
+    """The sockets of one company. `wake` is called when there is something to hand over."""
+
+    __slots__ = ("_pending", "_prefixes", "_rooms", "_wake", "company_id", "dirty", "log")
+
+    def __init__(
+        self, company_id: CompanyId, log: Log | None, wake: Callable[["Channel"], None]
+    ) -> None:
+        self.company_id = company_id
+        self.log = log
+        self.dirty: deque[Link] = deque()  # links with something to send, each once
+        self._wake = wake
+        self._rooms: dict[str, dict[Socket, None]] = {}
+        self._pending: list[tuple[Any, Any]] = []  # (rooms, Outgoing) or (Session, Parts)
+        self._prefixes = (
+            codec.event_prefix("/"),
+            codec.event_prefix(f"/{company_id}"),
+            codec.event_prefix(f"/workspace-{company_id}"),
+            b"",
+            b"",
+        )
+
+    # -- rooms -----------------------------------------------------------------------------------
+
+    @property
+    def empty(self) -> bool:
+        """Nobody is here and nothing is under way."""
+        return not (self._rooms or self._pending or self.dirty or (self.log and self.log.awaited))
+
+    @property
+    def busy(self) -> bool:
+        """Something waits for a `fold` or a send."""
+        return bool(self._pending or self.dirty)
+
+    def join(self, socket: Socket, room: str) -> None:
+        """Join, counting: a room is left when it was left as often as joined."""
+        count = socket.rooms.get(room, 0)
+        socket.rooms[room] = count + 1
+        if not count:
+            self._rooms.setdefault(room, {})[socket] = None
+
+    def leave(self, socket: Socket, room: str) -> None:
+        """Undo one join; leaving a room one is not in does nothing."""
+        count = socket.rooms.get(room, 0)
+        if count > 1:
+            socket.rooms[room] = count - 1
+        elif count:
+            del socket.rooms[room]
+            self._remove(socket, room)
+
+    def leave_all(self, socket: Socket) -> None:
+        """The socket is gone."""
+        for room in socket.rooms:
+            self._remove(socket, room)
+        socket.rooms = {}
+
+    def _remove(self, socket: Socket, room: str) -> None:
+        members = self._rooms.get(room)
+        if members is not None:
+            members.pop(socket, None)
+            if not members:
+                del self._rooms[room]
+
+    def members(self, rooms: Iterable[str]) -> list[Socket]:
+        """Everybody in any of the rooms, each once, in the order of joining."""
+        found = [members for room in rooms if (members := self._rooms.get(room))]
+        if len(found) < 2:
+            return list(found[0]) if found else []
+        union = dict(found[0])
+        for members in found[1:]:
+            union.update(members)
+        return list(union)
+
+    # -- sending ---------------------------------------------------------------------------------
+
+    def publish(self, rooms: tuple[str, ...], outgoing: Outgoing) -> None:
+        """Hand an event over; it is encoded and queued for its sockets at the next `fold`."""
+        if not self._pending:
+            self._wake(self)
+        self._pending.append((rooms, outgoing))
+
+    def send(self, socket: Socket, parts: Parts) -> None:
+        """Send to one socket, after the events published before."""
+        session = socket.connection.session
+        if self._pending:
+            self._pending.append((session, parts))
+        else:
+            session.send(parts)
+
+    def fold(self) -> None:
+        """Move what was published to the sockets' buffers: one blob per run of equal rooms."""
+        batch, self._pending = self._pending, []
+        start, size = 0, len(batch)
+        while start < size:
+            target = batch[start][0]
+            stop = start + 1
+            if isinstance(target, Session):
+                target.send(batch[start][1])
+            else:
+                while stop < size and batch[stop][0] == target:
+                    stop += 1
+                self._spread(target, [item[1] for item in batch[start:stop]])
+            start = stop
+
+    def _spread(self, rooms: tuple[str, ...], run: Sequence[Outgoing]) -> None:
+        if self.log is not None:
+            for outgoing in run:
+                self.log.append(rooms, outgoing)
+        members = self.members(rooms)
+        blobs: list[bytes | None] = [None] * len(self._prefixes)
+        dirty = self.dirty
+        for socket in members:
+            link = socket.connection.session.link
+            if link is None:
+                self._to_polling(socket, run)
+                continue
+            blob = blobs[socket.dialect]
+            if blob is None:
+                blob = blobs[socket.dialect] = self._blob(socket.dialect, run)
+            if link.blocked:
+                self._to_blocked(link, socket.dialect, blob, run)
+            else:
+                if not link.out:
+                    dirty.append(link)
+                link.out.append(blob)
+
+    def _blob(self, dialect: int, run: Sequence[Outgoing]) -> bytes:
+        prefix = self._prefixes[dialect]
+        if len(run) == 1:
+            return run[0].framed(dialect, prefix)
+        return b"".join([outgoing.framed(dialect, prefix) for outgoing in run])
+
+    def _to_polling(self, socket: Socket, run: Sequence[Outgoing]) -> None:
+        prefix = self._prefixes[socket.dialect]
+        for outgoing in run:
+            socket.connection.session.enqueue((prefix + outgoing.json,))
+
+    def _to_blocked(self, link: Link, dialect: int, blob: bytes, run: Sequence[Outgoing]) -> None:
+        lasting = [outgoing for outgoing in run if not outgoing.volatile]
+        if len(lasting) == len(run):
+            link.write(blob)
+        elif lasting:
+            link.write(self._blob(dialect, lasting))
