@@ -22,5 +22,6 @@ company_stream = sa.Table(
     company(),
     big("last_seq"),
     of_company(),
-    postgresql_with={"fillfactor": "50"},
+    # As every commit of the company rewrites it, too.
+    postgresql_with={"fillfactor": "20"},
 )

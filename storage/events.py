@@ -44,12 +44,15 @@ events = sa.Table(
     sa.Column("at", sa.DateTime(timezone=True), primary_key=True, server_default=sa.text("now()")),
     string("kind"),
     sa.Column("ids", JSONB, nullable=False, server_default=sa.text("'{}'")),
-    postgresql_partition_by="RANGE (at)",
+    sa.Column(
+        "created_at", sa.DateTime(timezone=True), primary_key=True, server_default=sa.text("now()")
+    ),
+    postgresql_partition_by="RANGE (created_at)",
 )
 sa.event.listen(
     events,
     "after_create",
-    sa.DDL("CREATE TABLE events_default PARTITION OF events DEFAULT"),
+    sa.DDL("CREATE TABLE events_default PARTITION OF events DEFAULT"),  # type: ignore[no-untyped-call]
 )
 
 
@@ -58,6 +61,6 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     company_id: CompanyId
     seq: int
-    at: datetime
     kind: str
     ids: dict[str, int | str]
+    created_at: datetime
