@@ -1,0 +1,89 @@
+"""Brings a database to the newest schema: alembic renders the SQL, one transaction runs it."""
+
+import importlib.util
+import io
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from storage.bridge import AsyncpgConnection, Bridge, connect, open_bridge
+from storage.errors import StorageError
+
+LOCK = 0x63_68_61_74_69_61
+"""Advisory lock key: two programs that start together migrate one after the other."""
+
+
+class UnknownRevision(StorageError):
+    """The database was migrated by a newer program; this one must not touch it."""
+
+    code = "ERR_SCHEMA_TOO_NEW"
+
+
+async def upgrade(dsn: str, *, bridge: Bridge | None = None) -> str | None:
+    """Migrate the database to the newest revision; returns that revision, None if there is none.
+
+    Everything happens in one transaction, or nothing does. Does nothing when it is up to date.
+
+    Raises:
+        UnknownRevision: the database's revision is not one of this program's.
+        DatabaseUnavailable: Postgres does not answer.
+    """
+    if bridge is not None:
+        return await _upgrade(bridge, dsn)
+    async with open_bridge() as own:
+        return await _upgrade(own, dsn)
+
+
+async def _upgrade(bridge: Bridge, dsn: str) -> str | None:
+    open_connection = partial(connect, dsn, application_name="chatia-migrate")
+    connection = await bridge.call(open_connection)
+    try:
+        await bridge.call(connection.fetchval, "SELECT pg_advisory_lock($1)", LOCK)
+        current: str | None = await bridge.call(_revision, connection)
+        head, script = await trio.to_thread.run_sync(render, current)
+        if script:
+            await bridge.call(connection.execute, script, shield=True)
+        return head
+    finally:
+        with trio.CancelScope(shield=True):
+            await bridge.call(partial(connection.close, timeout=5.0), shield=True)
+
+
+async def _revision(connection: AsyncpgConnection) -> str | None:
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision
+
+
+def render(current: str | None) -> tuple[str | None, str]:
+    """Return the newest revision and the SQL that leads there from `current`, "" when there.
+
+    Imports alembic on first use (0.2 s): call it in a worker thread.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    text = io.StringIO()
+    config = Config(output_buffer=text)
+    config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    if current is not None and current not in {
+        script.revision for script in scripts.walk_revisions()
+    }:
+        message = f"the database is at revision {current}, which this program does not know"
+        raise UnknownRevision(message)
+    if head is None or head == current:
+        return head, ""
+    command.upgrade(config, f"{current}:{head}" if current else head, sql=True)
+    return head, text.getvalue()
+
+
+def _migrations() -> Path:
+    spec = importlib.util.find_spec("migrations")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
