@@ -28,7 +28,9 @@ def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) ->
     """Describe `endpoints`: paths, parameters, bodies, replies, errors and who may ask."""
     declared = list(endpoints)
     models = _models(declared)
-    schemas, components = msgspec.json.schema_components(models, ref_template=_REF)
+    schemas, components = msgspec.json.schema_components(
+        models, schema_hook=_anything, ref_template=_REF
+    )
     by_type = {_key(model): schema for model, schema in zip(models, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in declared:
@@ -46,6 +48,11 @@ def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) ->
             },
         },
     }
+
+
+def _anything(_type: type[Any]) -> dict[str, Any]:
+    """The schema of types that carry free JSON."""
+    return {"description": "Any JSON value"}
 
 
 def _models(endpoints: list[Endpoint]) -> list[Any]:

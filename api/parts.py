@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actors.media import MediaStore
-    from storage.secrets import SecretBox
-
     from actors.configuration import SnapshotCache
     from actors.intake import Intake
+    from actors.media import MediaStore
     from api.auth import Auth
     from api.idempotency import Idempotency
     from api.metrics import Metrics
     from api.settings import Settings
+    from api.webhooks.doors import Doors
     from engine import System
     from storage.database import Database
+    from storage.secrets import SecretBox
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,7 @@ class Parts:
     snapshots: "SnapshotCache"
     intake: "Intake"
     media: "MediaStore"
+    doors: "Doors"
     box: "SecretBox"
     metrics: "Metrics"
     users_changed: Callable[[int, int], None] = lambda company_id, user_id: None

@@ -15,6 +15,7 @@ from api.endpoint.guards import signed as signed
 from api.endpoint.guards import super_user as super_user
 from api.endpoint.guards import user as user
 from api.endpoint.guards import webhook as webhook
+from api.endpoint.patches import Named as Named
 from api.http_types import Raw as Raw
 from api.http_types import Reply as Reply
 from api.http_types import Request as Request

@@ -12,7 +12,7 @@ A signature that cannot be served (an unknown parameter, an unbounded number) fa
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import inspect as types
@@ -20,6 +20,7 @@ from msgspec import inspect as types
 from api.endpoint.context import Ctx, PublicCtx
 from api.endpoint.decoding import Decoder, Lenient, Strict
 from api.endpoint.guards import Guard, user
+from api.endpoint.patches import Named, Patching
 from api.errors import Missing
 from api.http_types import Reply, Upload
 
@@ -132,11 +133,10 @@ def declare(method: str, path: str, handler: Handler, **settings: Any) -> Endpoi
     if unknown := [name for name in names if name not in taken]:
         message = f"{where}: {unknown[0]} is neither in the path nor body, query or uploads"
         raise TypeError(message)
-    decoder = Strict if settings["strict"] else Lenient
     for kind in ("body", "query"):
         if kind in hints:
-            _check_bounded(hints[kind], where)
-            settings |= {f"{kind}_type": hints[kind], kind: decoder(hints[kind])}
+            struct, decoder = _decoder(hints[kind], where, strict=settings["strict"])
+            settings |= {f"{kind}_type": struct, kind: decoder}
     if "uploads" in hints and hints["uploads"] != tuple[Upload, ...]:
         message = f"{where}: uploads must be tuple[Upload, ...]"
         raise TypeError(message)
@@ -149,6 +149,17 @@ def declare(method: str, path: str, handler: Handler, **settings: Any) -> Endpoi
         uploads="uploads" in hints,
         **settings,
     )
+
+
+def _decoder(hint: Any, where: str, *, strict: bool) -> tuple[Any, Decoder[Any]]:
+    """The wire Struct of a body or query, and what decodes it."""
+    struct, named = hint, None
+    if get_origin(hint) is Annotated:
+        struct, named = get_args(hint)[:2]
+    wire = named.struct(struct) if isinstance(named, Named) else struct
+    _check_bounded(wire, where)
+    decoder: Decoder[Any] = Strict(wire) if strict else Lenient(wire)
+    return wire, decoder if named is None else Patching(decoder, struct)
 
 
 def path_names(path: str) -> tuple[str, ...]:

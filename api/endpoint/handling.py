@@ -29,9 +29,11 @@ async def answer(endpoint: Endpoint, values: list[str], request: Request, parts:
     with bound(request=request.request_id):
         try:
             with trio.fail_after(endpoint.deadline or parts.settings.request_deadline):
-                return await _served(endpoint, values, request, parts)
+                response = await _served(endpoint, values, request, parts)
         except Exception as error:  # noqa: BLE001 (the edge of the program: every error is answered)
-            return refusal(error, request, endpoint)
+            response = refusal(error, request, endpoint)
+    parts.metrics.count(endpoint.name, response.status)
+    return response
 
 
 async def _served(

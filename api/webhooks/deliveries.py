@@ -1,0 +1,118 @@
+"""What a verified delivery does: every part to its owner, all of them before the answer."""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from actors.channels.base import AccountBatch, Parsed
+from actors.intake import Intake
+from api.errors import problem
+from api.webhooks.doors import Door
+from storage import webhook_events
+from storage.database import Database
+from storage.ids import CompanyId, ConnectionId
+
+Job = Callable[[], Awaitable[object]]
+
+
+async def accept(
+    intake: Intake,
+    database: Database,
+    parsed: Parsed,
+    door_of: Callable[[AccountBatch], Awaitable[Door | None]],
+    *,
+    source: str,
+    raw: bytes,
+) -> None:
+    """Commit everything in `parsed`, or raise so that the provider repeats all of it.
+
+    Batches without a door (another phone number, an unknown account), account news and parts that
+    could not be parsed are kept raw and have no effect.
+    """
+    jobs: list[Job] = []
+    for batch in parsed.accounts:
+        door = await door_of(batch)
+        if door is None:
+            jobs.append(_kept(database, source, "unknown account", raw))
+            continue
+        jobs += _jobs(intake, database, batch, door, source)
+    jobs += [_kept(database, source, part.cause, part.raw) for part in parsed.unparsed]
+    await run_all(jobs)
+
+
+def _jobs(
+    intake: Intake, database: Database, batch: AccountBatch, door: Door, source: str
+) -> list[Job]:
+    company_id, connection_id = door.company_id, door.connection_id
+    jobs: list[Job] = [
+        _Bound(intake.identity, company_id, connection_id, change)
+        for change in batch.identity_changes
+    ]
+    jobs += [
+        _Bound(intake.deliver, company_id, connection_id, conversation)
+        for conversation in batch.conversations
+    ]
+    if batch.statuses:
+        jobs.append(_Bound(intake.statuses, company_id, connection_id, batch.statuses))
+    jobs += [
+        _kept(database, source, event.kind, event.raw, company_id, connection_id)
+        for event in batch.events
+    ]
+    return jobs
+
+
+class _Bound:
+    """A call to make later."""
+
+    __slots__ = ("_args", "_fn")
+
+    def __init__(self, fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        self._fn = fn
+        self._args = args
+
+    def __call__(self) -> Awaitable[object]:
+        return self._fn(*self._args)
+
+
+def _kept(
+    database: Database,
+    source: str,
+    reason: str,
+    raw: bytes,
+    company_id: CompanyId | None = None,
+    connection_id: ConnectionId | None = None,
+) -> Job:
+    async def keep() -> None:
+        await webhook_events.keep(
+            database,
+            company_id,
+            connection_id=connection_id,
+            source=source,
+            reason=reason,
+            body=raw,
+        )
+
+    return keep
+
+
+async def run_all(jobs: list[Job]) -> None:
+    """Run every job to its end, side by side; then raise the worst failure, if any.
+
+    Not one cancels another: what can be committed now is, and a repetition finds it done.
+    """
+    if len(jobs) == 1:
+        await jobs[0]()
+        return
+    failures: list[Exception] = []
+
+    async def run(job: Job) -> None:
+        try:
+            await job()
+        except Exception as error:  # noqa: BLE001 (raised below, after the others have ended)
+            failures.append(error)
+
+    async with trio.open_nursery() as nursery:
+        for job in jobs:
+            nursery.start_soon(run, job)
+    if failures:
+        raise max(failures, key=lambda error: problem(error).status)
