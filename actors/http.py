@@ -7,9 +7,9 @@ only, on a connection of its own, and redirects are followed by hand and checked
 
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httpx
 import msgspec
@@ -20,7 +20,7 @@ from actors.addresses import Origin as Origin
 from actors.addresses import Resolve, checked_address, checked_origin, resolve
 from actors.addresses import origin_of as origin_of
 
-Hook = Callable[[], Awaitable[None]]
+Hook = Callable[[], None]
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +159,7 @@ class HttpClient:
         """The answer, whole, or why there is none.
 
         `retries`: how often a failure, a 429 or a 5xx may be repeated, with back-off; pass it only
-        for calls that may be repeated. `limit`: largest body in bytes. `on_written` is awaited
+        for calls that may be repeated. `limit`: largest body in bytes. `on_written` is called
         when the request is out and its answer is not in. Cancelling leaves the outcome unknown.
         """
         attempt = 0
@@ -294,7 +294,7 @@ class _Exchange:
         if event.endswith("send_request_headers.started"):
             self.written = True
         elif event.endswith("send_request_body.complete") and self.on_written is not None:
-            await self.on_written()
+            self.on_written()
 
     def follow(self, reply: HttpReply) -> bool:
         """Whether to go on to where a redirect of a GET points; takes secrets off on the way."""
@@ -311,6 +311,12 @@ class _Exchange:
             self.headers = tuple(h for h in self.headers if h[0].lower() not in _SECRET_HEADERS)
         self.url = target
         return True
+
+
+def cut_connection() -> NoReturn:
+    """From an `on_written` hook: the connection breaks here, as a reset would."""
+    message = "cut"
+    raise httpx.ReadError(message)
 
 
 def _named(error: httpx.HTTPError) -> str:

@@ -53,6 +53,7 @@ from actors.channels.outbound import SendResult as SendResult
 from actors.channels.outbound import Unknown as Unknown
 from actors.channels.outbound import Unsendable as Unsendable
 from actors.channels.outbound import refuse as refuse
+from actors.http import FetchFailed as FetchFailed
 from actors.http import HttpFailure as HttpFailure
 from actors.http import HttpReply as HttpReply
 from actors.http import HttpRequest as HttpRequest
