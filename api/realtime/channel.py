@@ -5,14 +5,13 @@ A channel belongs to one company and knows only that company's sockets: an event
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from api.realtime import packet as codec
-from api.realtime.namespaces import Socket
 from api.realtime.packet import Parts
-from api.realtime.protocol import Link, Session
+from api.realtime.protocol import Link
 from api.realtime.recovery import Log
 from api.realtime.websocket import BINARY, frame
 from storage.ids import CompanyId
@@ -54,6 +53,17 @@ class Outgoing:
         return frame(_encode_msgpack(event), BINARY)
 
 
+class Member(Protocol):
+    """Whoever can be in rooms: `dialect` says how its frames look, `link` is its websocket."""
+
+    dialect: int
+    link: Link | None
+    rooms: dict[str, int]
+
+    def deliver(self, parts: Parts) -> None:
+        """Send one encoded packet now (also by polling)."""
+
+
 class Channel:
     """The sockets of one company. `wake` is called when there is something to hand over."""
 
@@ -66,8 +76,8 @@ class Channel:
         self.log = log
         self.dirty: deque[Link] = deque()  # links with something to send, each once
         self._wake = wake
-        self._rooms: dict[str, dict[Socket, None]] = {}
-        self._pending: list[tuple[Any, Any]] = []  # (rooms, Outgoing) or (Session, Parts)
+        self._rooms: dict[str, dict[Member, None]] = {}
+        self._pending: list[tuple[Any, Any]] = []  # (rooms, Outgoing) or (Member, Parts)
         self._prefixes = (
             codec.event_prefix("/"),
             codec.event_prefix(f"/{company_id}"),
@@ -88,36 +98,36 @@ class Channel:
         """Something waits for a `fold` or a send."""
         return bool(self._pending or self.dirty)
 
-    def join(self, socket: Socket, room: str) -> None:
+    def join(self, member: Member, room: str) -> None:
         """Join, counting: a room is left when it was left as often as joined."""
-        count = socket.rooms.get(room, 0)
-        socket.rooms[room] = count + 1
+        count = member.rooms.get(room, 0)
+        member.rooms[room] = count + 1
         if not count:
-            self._rooms.setdefault(room, {})[socket] = None
+            self._rooms.setdefault(room, {})[member] = None
 
-    def leave(self, socket: Socket, room: str) -> None:
+    def leave(self, member: Member, room: str) -> None:
         """Undo one join; leaving a room one is not in does nothing."""
-        count = socket.rooms.get(room, 0)
+        count = member.rooms.get(room, 0)
         if count > 1:
-            socket.rooms[room] = count - 1
+            member.rooms[room] = count - 1
         elif count:
-            del socket.rooms[room]
-            self._remove(socket, room)
+            del member.rooms[room]
+            self._remove(member, room)
 
-    def leave_all(self, socket: Socket) -> None:
+    def leave_all(self, member: Member) -> None:
         """The socket is gone."""
-        for room in socket.rooms:
-            self._remove(socket, room)
-        socket.rooms = {}
+        for room in member.rooms:
+            self._remove(member, room)
+        member.rooms = {}
 
-    def _remove(self, socket: Socket, room: str) -> None:
+    def _remove(self, member: Member, room: str) -> None:
         members = self._rooms.get(room)
         if members is not None:
-            members.pop(socket, None)
+            members.pop(member, None)
             if not members:
                 del self._rooms[room]
 
-    def members(self, rooms: Iterable[str]) -> list[Socket]:
+    def members(self, rooms: Iterable[str]) -> list[Member]:
         """Everybody in any of the rooms, each once, in the order of joining."""
         found = [members for room in rooms if (members := self._rooms.get(room))]
         if len(found) < 2:
@@ -135,13 +145,12 @@ class Channel:
             self._wake(self)
         self._pending.append((rooms, outgoing))
 
-    def send(self, socket: Socket, parts: Parts) -> None:
+    def send(self, member: Member, parts: Parts) -> None:
         """Send to one socket, after the events published before."""
-        session = socket.connection.session
         if self._pending:
-            self._pending.append((session, parts))
+            self._pending.append((member, parts))
         else:
-            session.send(parts)
+            member.deliver(parts)
 
     def fold(self) -> None:
         """Move what was published to the sockets' buffers: one blob per run of equal rooms."""
@@ -150,8 +159,8 @@ class Channel:
         while start < size:
             target = batch[start][0]
             stop = start + 1
-            if isinstance(target, Session):
-                target.send(batch[start][1])
+            if not isinstance(target, tuple):
+                target.deliver(batch[start][1])
             else:
                 while stop < size and batch[stop][0] == target:
                     stop += 1
@@ -162,19 +171,18 @@ class Channel:
         if self.log is not None:
             for outgoing in run:
                 self.log.append(rooms, outgoing)
-        members = self.members(rooms)
         blobs: list[bytes | None] = [None] * len(self._prefixes)
         dirty = self.dirty
-        for socket in members:
-            link = socket.connection.session.link
+        for member in self.members(rooms):
+            link = member.link
             if link is None:
-                self._to_polling(socket, run)
+                self._to_polling(member, run)
                 continue
-            blob = blobs[socket.dialect]
+            blob = blobs[member.dialect]
             if blob is None:
-                blob = blobs[socket.dialect] = self._blob(socket.dialect, run)
+                blob = blobs[member.dialect] = self._blob(member.dialect, run)
             if link.blocked:
-                self._to_blocked(link, socket.dialect, blob, run)
+                self._to_blocked(link, member.dialect, blob, run)
             else:
                 if not link.out:
                     dirty.append(link)
@@ -186,10 +194,10 @@ class Channel:
             return run[0].framed(dialect, prefix)
         return b"".join([outgoing.framed(dialect, prefix) for outgoing in run])
 
-    def _to_polling(self, socket: Socket, run: Sequence[Outgoing]) -> None:
-        prefix = self._prefixes[socket.dialect]
+    def _to_polling(self, member: Member, run: Sequence[Outgoing]) -> None:
+        prefix = self._prefixes[member.dialect]
         for outgoing in run:
-            socket.connection.session.enqueue((prefix + outgoing.json,))
+            member.deliver((prefix + outgoing.json,))
 
     def _to_blocked(self, link: Link, dialect: int, blob: bytes, run: Sequence[Outgoing]) -> None:
         lasting = [outgoing for outgoing in run if not outgoing.volatile]

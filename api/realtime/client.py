@@ -147,18 +147,17 @@ class Client:
 
     # -- in --------------------------------------------------------------------------------------
 
-    def readable(self) -> None:
-        """Take one read's worth of messages."""
+    def read(self) -> bytes:
+        """One read's worth of bytes; none when there is nothing to do with them."""
         try:
             data = self._sock.recv(_READ)
         except BlockingIOError:
-            return
+            return b""
         except OSError:
             data = b""
         if not data:
             self.lost("transport close")
-        elif not self.closing:
-            self.feed(data)
+        return b"" if self.closing else data
 
     def feed(self, data: bytes) -> None:
         """Take received bytes (also those that came together with the upgrade request)."""

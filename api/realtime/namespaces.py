@@ -12,7 +12,7 @@ import msgspec
 from api.principal import Principal
 from api.realtime import packet as codec
 from api.realtime.packet import Packet, PacketError
-from api.realtime.protocol import NEVER, Handshake, Session
+from api.realtime.protocol import NEVER, Handshake, Link, Session
 from api.realtime.settings import RealtimeSettings
 
 _MAX_HELD = 256
@@ -37,17 +37,26 @@ class Application(Protocol):
         """The whole connection is over; its sockets were disconnected before."""
 
 
+class Sender(Protocol):
+    """What orders a socket's packets behind the events published before."""
+
+    def send(self, member: "Socket", parts: codec.Parts) -> None:
+        """Deliver the packet to the socket after those."""
+
+
 class Socket:
     """One client in one namespace; `id` is public, unlike the Engine.IO session id."""
 
     __slots__ = (
         "_acks",
         "_next_ack",
+        "aliases",
         "channel",
         "connection",
         "dialect",
         "expires_at",
         "id",
+        "link",
         "namespace",
         "pid",
         "principal",
@@ -58,12 +67,14 @@ class Socket:
         self.connection = connection
         self.namespace = namespace
         self.id = socket_id
+        self.link: Link | None = connection.session.link
         self.pid: str | None = None
         self.principal: Principal | None = None
         self.expires_at = NEVER
-        self.channel: Any = None  # the fan-out channel of its company, set by whoever joins it
+        self.channel: Sender | None = None  # the fan-out of its company, set by whoever joins it
         self.dialect = 0  # index of the channel's encoding that this socket reads
         self.rooms: dict[str, int] = {}
+        self.aliases: dict[str, str] | None = None  # ticket uuid -> its room
         self._acks: dict[int, Callable[..., None]] | None = None
         self._next_ack = 0
 
@@ -86,9 +97,13 @@ class Socket:
     def send(self, parts: codec.Parts) -> None:
         """Send one encoded packet, behind what the channel still holds for this socket."""
         if self.channel is None:
-            self.connection.session.send(parts)
+            self.deliver(parts)
         else:
             self.channel.send(self, parts)
+
+    def deliver(self, parts: codec.Parts) -> None:
+        """Send one encoded packet now."""
+        self.connection.session.send(parts)
 
     def disconnect(self, reason: str = "server namespace disconnect") -> None:
         """Leave the namespace: the client is told and does not come back by itself."""
@@ -176,6 +191,11 @@ class Connection:
                 msg = "payload is nested too deeply"
                 raise PacketError(msg) from error
             self._handle(packet._replace(data=filled))
+
+    def upgraded(self, link: Link) -> None:
+        """The session moved to a websocket."""
+        for socket in self.sockets.values():
+            socket.link = link
 
     def closed(self, reason: str) -> None:
         """The session is over."""

@@ -70,6 +70,9 @@ class Upper(Protocol):
     def binary(self, data: bytes) -> None:
         """A binary message came; `PacketError` closes the session."""
 
+    def upgraded(self, link: Link) -> None:
+        """From now on messages leave by this websocket."""
+
     def closed(self, reason: str) -> None:
         """The session ended; called exactly once."""
 
@@ -78,13 +81,17 @@ class Upper(Protocol):
 
 
 class Session:
-    """State of one session; `clock` is monotonic, in seconds."""
+    """State of one session; `clock` is monotonic, in seconds.
+
+    `forget` is called once no request can find the session any more.
+    """
 
     __slots__ = (
         "_buffer",
         "_buffered",
         "_candidate",
         "_clock",
+        "_forget",
         "_ping_at",
         "_poll",
         "_pong_by",
@@ -100,7 +107,13 @@ class Session:
         "wake_slot",
     )
 
-    def __init__(self, sid: str, settings: RealtimeSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sid: str,
+        settings: RealtimeSettings,
+        clock: Callable[[], float],
+        forget: Callable[["Session"], None],
+    ) -> None:
         self.sid = sid
         self.upper: Upper
         self.link: Link | None = None
@@ -110,6 +123,7 @@ class Session:
         self.wake_slot = NEVER_SLOT
         self._settings = settings
         self._clock = clock
+        self._forget = forget
         self._candidate: Link | None = None
         self._probed = False
         self._upgrade_by = NEVER
@@ -151,8 +165,8 @@ class Session:
             return False
         self._poll = poll
         if self.closed:
-            self._buffer.append(_CLOSE)
             self.drain_by = 0.0
+            self._forget(self)
         elif self._probed and not self._buffer:
             self._buffer.append(_NOOP)
         if self._buffer:
@@ -215,6 +229,7 @@ class Session:
         if self._pong_by:  # a ping under way on the old transport may not kill the session
             self._pong_by = 0.0
             self._ping_at = self._clock() + self._settings.ping_interval
+        self.upper.upgraded(link)
         buffer, self._buffer, self._buffered = self._buffer, [], 0
         if buffer:
             link.write(b"".join(_framed(data, binary) for data, binary in buffer))
@@ -251,8 +266,7 @@ class Session:
                 self._pong_by = 0.0
                 self._ping_at = self._clock() + self._settings.ping_interval
             case codec.CLOSE:
-                self._release_poll()
-                self.close("transport close", discard=True)
+                self._client_closes()
             case codec.OPEN | codec.UPGRADE | codec.NOOP:
                 pass
             case codec.PING:
@@ -262,22 +276,38 @@ class Session:
                 msg = "unknown packet type"
                 raise PacketError(msg)
 
+    def _client_closes(self) -> None:
+        if self._poll is not None:
+            self._release_poll()
+        elif self.link is None:  # its last GET may still be on the way: that gets a noop
+            self._buffer = [_NOOP]
+            self.drain_by = self._clock() + 1.0
+        self.close("transport close", discard=True)
+
     def send(self, parts: Parts) -> None:
         """Send one message with its attachments, nothing in between."""
         if self.closed:
             return
         if self.link is None:
-            self.enqueue(parts)
+            self._enqueue((parts[0], False), *((part, True) for part in parts[1:]))
         elif len(parts) == 1:
             self.link.write(frame(parts[0]))
         else:
             self.link.write(framed_parts(parts))
 
-    def enqueue(self, parts: Parts) -> None:
+    def send_binary(self, data: bytes) -> None:
+        """Send one binary message (bare Engine.IO; Socket.IO has them only behind a packet)."""
+        if self.closed:
+            return
+        if self.link is None:
+            self._enqueue((data, True))
+        else:
+            self.link.write(frame(data, BINARY))
+
+    def _enqueue(self, *packets: tuple[bytes, bool]) -> None:
         """Queue for polling (also while an upgrade is under way); too much ends the session."""
-        self._buffer.append((parts[0], False))
-        self._buffer.extend((part, True) for part in parts[1:])
-        self._buffered += sum(map(len, parts))
+        self._buffer.extend(packets)
+        self._buffered += sum(len(data) for data, _ in packets)
         if self._poll is not None:
             self._answer_poll()
         elif self._buffered > self._settings.sink_bytes:
@@ -295,8 +325,9 @@ class Session:
     def tick(self, now: float) -> float:
         """Do everything due by `now`; returns when to call again (`NEVER` when all is done)."""
         if self.closed or self._heartbeat(now):
-            if now >= self.drain_by:
+            if 0.0 < self.drain_by <= now:
                 self.drain_by = 0.0
+                self._forget(self)
             return self.drain_by or NEVER
         if now >= self._upgrade_by:
             self._drop_candidate("upgrade took too long")
@@ -335,6 +366,7 @@ class Session:
             self._buffer.append(_CLOSE)
             self._answer_poll()
         elif self.link is None and not discard:
+            self._buffer.append(_CLOSE)
             self.drain_by = self._clock() + self._settings.drain_timeout
         link = self.link
         self._end(reason)
@@ -349,6 +381,7 @@ class Session:
         self._drop_candidate(reason)
         if not self.drain_by:
             self._buffer.clear()
+            self._forget(self)
         self.upper.closed(reason)
 
 

@@ -19,8 +19,9 @@ from api.realtime.client import Client, Receiver
 from api.realtime.protocol import Link
 from api.realtime.settings import RealtimeSettings
 from api.realtime.timers import Timed, Wheel
+from api.realtime.websocket import INTERNAL_ERROR
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _READS = 128
 
@@ -138,14 +139,18 @@ class Reactor:
             await trio.lowlevel.checkpoint()
 
     def _serve(self, client: Client, events: int) -> None:
+        if events & _OUT:
+            client.flush()
+        if events & ~_OUT and not client.dead and (data := client.read()):
+            self.feed(client, data)
+
+    def feed(self, client: Client, data: bytes) -> None:
+        """Give a client what it received; a defect that it meets ends this client only."""
         try:
-            if events & _OUT:
-                client.flush()
-            if events & ~_OUT and not client.dead:
-                client.readable()
-        except Exception:  # noqa: BLE001 - a bug met by one client must not end the others
-            _log.exception("a socket was dropped by an error")
-            client.lost("server error")
+            client.feed(data)
+        except Exception:
+            log.exception("a socket was dropped by an error")
+            client.lost("server error", INTERNAL_ERROR)
 
     async def _send_loop(self) -> None:
         while True:
