@@ -1,10 +1,9 @@
 """Counters and gauges of this process in the Prometheus text format (version 0.0.4)."""
 
 import resource
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-
-import trio
 
 Sample = tuple[str, float]
 Gauge = Callable[[], Iterable[Sample]]
@@ -14,7 +13,7 @@ class Metrics:
     """Counts what the API does and asks the other parts for theirs when somebody looks."""
 
     def __init__(self) -> None:
-        self._started = trio.current_time()
+        self._started = time.monotonic()
         self._requests: Counter[tuple[str, int]] = Counter()
         self._gauges: list[Gauge] = []
 
@@ -30,7 +29,7 @@ class Metrics:
         """Everything there is, one sample per line."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         lines = [
-            f"chatia_uptime_seconds {trio.current_time() - self._started:.3f}",
+            f"chatia_uptime_seconds {time.monotonic() - self._started:.3f}",
             f"chatia_cpu_seconds_total {usage.ru_utime + usage.ru_stime:.3f}",
             f"chatia_max_resident_bytes {usage.ru_maxrss * 1024}",
         ]

@@ -11,6 +11,7 @@ from api.errors import ErrorBody
 from api.http_types import Raw, Stream
 
 _REF = "#/components/schemas/{name}"
+RAW = (Raw, Stream, Stream | Raw)
 _ERRORS = {
     "400": "The request does not fit",
     "401": "No session",
@@ -59,7 +60,7 @@ def _models(endpoints: list[Endpoint]) -> list[Any]:
     found: dict[str, Any] = {_key(ErrorBody): ErrorBody}
     for endpoint in endpoints:
         for model in (endpoint.body_type, endpoint.query_type, endpoint.returns):
-            if model not in (None, type(None), Raw, Stream):
+            if model not in (None, type(None), *RAW):
                 found[_key(model)] = model
     return list(found.values())
 
@@ -151,7 +152,7 @@ def _success(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     returns = endpoint.returns
     if returns in (None, type(None)):
         return {"description": "Done"}
-    if returns in (Raw, Stream):
+    if returns in RAW:
         return {"description": "Done", "content": {"*/*": {}}}
     schema = {"application/json": {"schema": schemas[_key(returns)]}}
     return {"description": "Done", "content": schema}

@@ -1,0 +1,1 @@
+"""One module per noun: its endpoints, and nothing about HTTP servers."""

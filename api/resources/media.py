@@ -1,0 +1,89 @@
+"""Stored files, shown only to their company: by cookie or token, or by a signed address."""
+
+import hashlib
+import hmac
+import re
+
+import msgspec
+
+from actors.media import MediaMissing
+from actors.media_types import RangeNotSatisfiable, byte_range, download_headers
+from api.endpoint import PublicCtx, Raw, Routes, Short, Stream, signed
+from api.errors import Missing, Unauthorized
+
+routes = Routes("/public", tag="media", guard=signed)
+_FOLDER = re.compile(r"company(\d{1,15})")
+
+
+class MediaQuery(msgspec.Struct):
+    """`s` signs this one file; `name` is what a saved file is called."""
+
+    s: Short = ""
+    name: Short = ""
+
+
+def signature(secret: str, company_id: int, key: str) -> str:
+    """What `?s=` must be for a file to be shown without a session."""
+    text = f"{company_id}/{key}".encode()
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()[:32]
+
+
+@routes.get("/{folder}/{key}")
+async def show(ctx: PublicCtx, folder: str, key: str, query: MediaQuery) -> Stream | Raw:
+    """Send a file or the asked range of it."""
+    company_id = _company(folder)
+    await _check(ctx, company_id, key, query.s)
+    return await _file(ctx, company_id, key, query.name)
+
+
+@routes.get("/{folder}/contacts/{key}")
+async def show_picture(ctx: PublicCtx, folder: str, key: str, query: MediaQuery) -> Stream | Raw:
+    """Send a contact's stored picture."""
+    return await show(ctx, folder, key, query)
+
+
+def _company(folder: str) -> int:
+    match = _FOLDER.fullmatch(folder.lower())
+    if match is None:
+        raise Missing
+    return int(match[1])
+
+
+async def _check(ctx: PublicCtx, company_id: int, key: str, given: str) -> None:
+    """Raises Unauthorized without any proof, Missing for a session of another company."""
+    expected = signature(ctx.parts.settings.secrets.media_secret, company_id, key)
+    if given and hmac.compare_digest(given.encode(), expected.encode()):
+        return
+    auth = ctx.parts.auth
+    if token := ctx.request.bearer():
+        principal = await auth.authenticate(token)
+    elif cookie := ctx.request.cookie("jrt"):
+        principal = await auth.authenticate_cookie(cookie)
+    else:
+        raise Unauthorized
+    if principal.company_id != company_id:
+        raise Missing
+
+
+async def _file(ctx: PublicCtx, company_id: int, key: str, name: str) -> Stream | Raw:
+    media = ctx.parts.media
+    try:
+        found = await media.stat(company_id, key)
+    except MediaMissing as error:
+        raise Missing from error
+    kind, *headers = download_headers(found.mime, name)
+    try:
+        part = byte_range(ctx.request.headers.get("range", ""), found.size)
+    except RangeNotSatisfiable:
+        outside = ("content-range", f"bytes */{found.size}")
+        return Raw(content=b"", content_type=kind[1], status=416, headers=(outside,))
+    start, stop = part or (0, found.size)
+    if part is not None:
+        headers.append(("content-range", f"bytes {start}-{stop - 1}/{found.size}"))
+    return Stream(
+        chunks=media.stream(company_id, key, start, stop),
+        length=stop - start,
+        content_type=kind[1],
+        status=200 if part is None else 206,
+        headers=tuple(headers),
+    )
