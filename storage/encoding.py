@@ -3,11 +3,9 @@
 The checks of a row depend only on its values' types; they are worked out once per combination.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from operator import itemgetter
 from typing import Any, NamedTuple
-
-import sqlalchemy as sa
 
 from storage.column_types import Check, ColumnType, refuse
 
@@ -16,7 +14,7 @@ _ROW_COST = 64
 _VALUE_COST = 16
 
 Values = tuple[Any, ...]
-Column = tuple[str, sa.Column[Any], ColumnType]
+Column = tuple[str, ColumnType]
 
 
 def _picker(places: Sequence[int]) -> Callable[[Values], Values] | None:
@@ -51,14 +49,14 @@ class Plan(NamedTuple):
 class Encoder:
     """Checks and encodes the rows of one statement."""
 
-    __slots__ = ("_columns", "_label", "_nullable", "_plans", "_seq_type")
+    __slots__ = ("_columns", "_label", "_plans", "_required", "_seq_type")
 
     def __init__(
-        self, label: str, columns: Sequence[Column], *, nullable: bool, seq_type: type
+        self, label: str, columns: Sequence[Column], *, required: Set[str], seq_type: type
     ) -> None:
         self._label = label
         self._columns = tuple(columns)
-        self._nullable = nullable
+        self._required = required
         self._seq_type = seq_type
         self._plans: dict[tuple[type, ...], Plan] = {}
 
@@ -102,7 +100,7 @@ class Encoder:
         return f"{self._label}.{self._columns[place][0]}"
 
     def _check_ranges(self, values: Values) -> None:
-        for place, (_, _, kind) in enumerate(self._columns):
+        for place, (_, kind) in enumerate(self._columns):
             value = values[place]
             if kind.bounds and type(value) is not self._seq_type and value is not None:
                 low, high = kind.bounds
@@ -111,7 +109,7 @@ class Encoder:
 
     def _check_texts(self, values: Values) -> int:
         size = 0
-        for place, (_, _, kind) in enumerate(self._columns):
+        for place, (_, kind) in enumerate(self._columns):
             value = values[place]
             if not kind.is_text or not isinstance(value, str) or kind.cast == "jsonb":
                 continue
@@ -129,7 +127,7 @@ class Encoder:
             raise TypeError(message)
         present = [
             (place, kind)
-            for place, (_, _, kind) in enumerate(self._columns)
+            for place, (_, kind) in enumerate(self._columns)
             if self._accepts(place, values[place])
         ]
         plan = Plan(
@@ -145,9 +143,9 @@ class Encoder:
 
     def _accepts(self, place: int, value: object) -> bool:
         """Whether the value needs checks (it is neither NULL nor an event number)."""
-        _, column, kind = self._columns[place]
+        name, kind = self._columns[place]
         if value is None:
-            if not column.nullable and not self._nullable:
+            if name in self._required:
                 raise refuse(self._name(place), "NULL in a NOT NULL column")
             return False
         if type(value) is self._seq_type:

@@ -22,7 +22,9 @@ children), then updates, then deletes. `stage` moves a statement before or after
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from itertools import count
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -38,6 +40,8 @@ Kind = Literal["insert", "update", "raise", "delete", "upsert"]
 
 STAGES: dict[Kind, int] = {"insert": 10, "upsert": 20, "update": 30, "raise": 30, "delete": 40}
 """Default order of the statements of one batch."""
+
+_numbers = count()
 
 
 class EventSeq:
@@ -59,12 +63,17 @@ class Statement:
     """One way to write one table; made by `insert`, `update`, `raise_to`, `delete`, `upsert`."""
 
     __slots__ = (
+        "_order",
         "columns",
+        "company_place",
         "encoder",
         "guarded",
         "key_width",
         "kind",
+        "number",
         "proof",
+        "proof_names",
+        "reduces",
         "returns",
         "settable",
         "sql",
@@ -97,15 +106,34 @@ class Statement:
         """Places of the values that name a row when it is refused (claim or key)."""
         self.returns = tuple(at[name] for name in returns)
         """Places of the values that RETURNING gives back for each row that took effect."""
+        self.proof_names = tuple(proof)
         self.settable = frozenset(at[name] for name in settable)
         """Places that a repeated key overwrites (upsert)."""
+        self.reduces = kind in ("raise", "upsert") or (kind == "update" and not guarded)
+        """Whether several rows with one key are reduced to one before they are sent."""
+        self.company_place = at.get("company_id")
         self.stage = STAGES[kind] if stage is None else stage
+        self.number = next(_numbers)
+        self._order: tuple[int, int, int] | None = None
+        required = {*key, *(name for name in self.columns if not table.c[name].nullable)}
+        if kind == "raise":
+            required.add(columns[len(key)])
+        if kind == "delete":
+            required = set(key)
         self.encoder = Encoder(
             f"{kind} {table.name}",
-            [(name, table.c[name], column_type(table.c[name])) for name in self.columns],
-            nullable=kind != "insert",
+            [(name, column_type(table.c[name])) for name in self.columns],
+            required=required,
             seq_type=EventSeq,
         )
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Sort key among the statements of a batch: stage, then parents before children."""
+        if self._order is None:
+            depth = _depth(self.table, frozenset())
+            self._order = (self.stage, -depth if self.kind == "delete" else depth, self.number)
+        return self._order
 
     def __call__(self, *values: object) -> "Write":
         """Make one row's write: `SET_STATUS(company_id, ticket_id, version, "open")`."""
@@ -145,6 +173,16 @@ class Committed(NamedTuple):
     def seqs(self) -> range:
         """Sequence numbers of the unit's events, in their order."""
         return range(self.first_seq, self.first_seq + self.events)
+
+
+def _depth(table: sa.Table, below: frozenset[sa.Table]) -> int:
+    """Count the longest chain of parents above `table`; a cycle counts once."""
+    parents: set[sa.Table] = set()
+    for key in table.foreign_keys:
+        with suppress(sa.exc.NoReferencedTableError):
+            parents.add(key.column.table)
+    parents -= {table, *below}
+    return 1 + max((_depth(parent, below | {table}) for parent in parents), default=0)
 
 
 def _types(table: sa.Table, names: Sequence[str]) -> list[ColumnType]:
