@@ -12,7 +12,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from storage.bridge import AsyncpgConnection, Bridge, Waiter, connect
 from storage.errors import DatabaseUnavailable, OutcomeUnknown
-from storage.sqlstates import connection_lost, is_transient, server_leaves
+from storage.sqlstates import connection_lost, is_transient, server_leaves, translated
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -176,6 +176,25 @@ class _Grant(_Job):
             super().fail(error)
 
 
+class _Post(_Job):
+    """A job that nobody waits for: its outcome is handed to a callback on the trio thread."""
+
+    __slots__ = ("then",)
+
+    def __init__(
+        self, pool: "Pool", fn: Work, args: tuple[object, ...], then: Callable[[Any], object]
+    ) -> None:
+        super().__init__(pool, fn, args, read=True)
+        self.then = then
+
+    def answer(self, value: object) -> None:
+        self.pool.bridge.trio_call_soon(lambda: self.then(value))
+
+    def fail(self, error: BaseException) -> None:
+        meaning = translated(error)
+        self.pool.bridge.trio_call_soon(lambda: self.then(meaning))
+
+
 class Pool:
     """Up to `size` lanes; one more is opened whenever a job finds none idle.
 
@@ -237,6 +256,18 @@ class Pool:
         self.bridge.loop_call_soon(job.enqueue)
         value: T = await job.wait(job.cancel)
         return value
+
+    def run_soon(
+        self,
+        fn: Callable[[AsyncpgConnection, *Ts], Awaitable[T]],
+        *args: *Ts,
+        then: Callable[[T | BaseException], object],
+    ) -> None:
+        """Run a read as `run` does, without waiting: `then` gets its result or its failure.
+
+        `then` is called on the trio thread and must neither wait nor raise.
+        """
+        self.bridge.loop_call_soon(_Post(self, fn, args, then).enqueue)
 
     async def lease(self) -> Lease:
         """Wait for a connection of one's own; `release()` it. Cancellable until granted."""
