@@ -1,0 +1,252 @@
+"""What the engine keeps per address (`Cell`) and per kind of actor (`Kind`).
+
+An idle actor is one slotted cell, its address and the actor object: no task, no queue. All rarer
+needs (system messages, waiting senders, timers, children, watchers) live in `Extra`, made on
+first use.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import trio
+from trio import lowlevel
+
+from engine._actor import Actor
+from engine._command import Command
+from engine._mailbox import MailboxPolicy
+from engine._telemetry import KindStats
+from engine._tree import ChildSpec, RestartBudget, Virtual
+from engine._turn import Turn
+from engine.errors import ActorCrashed, ActorStopped, Address, AskCycle, Refusal
+
+if TYPE_CHECKING:  # the core owns kinds and cells
+    from engine._core import Core
+    from engine._passivation import Bucket
+    from engine._scheduler import Worker
+    from engine._timers import Timer
+
+COLD: Final = 0  # no incarnation; the next command (or the supervisor) starts one
+STARTING: Final = 1
+LIVE: Final = 2
+STOPPING: Final = 3
+DEAD: Final = 4  # this cell is out of the registry, or closed for good
+
+# What another actor's end makes an ask raise is an answer; it does not crash the asker in turn.
+ANSWERS: Final[tuple[type[BaseException], ...]] = (
+    Refusal,
+    ActorCrashed,
+    ActorStopped,
+    AskCycle,
+)
+
+Item = Command[Any] | Turn[Any]
+Op = tuple[str, Any]
+
+
+class _Closed(deque[Item]):
+    """Stands for the queue of a dead cell: always over any bound, never holds anything."""
+
+    def __len__(self) -> int:
+        return 1 << 62
+
+    def __bool__(self) -> bool:
+        return False
+
+
+CLOSED: Final = _Closed()
+
+
+class Waiting:
+    """A sender in line before a full mailbox; `task` is None for those that cannot wait."""
+
+    __slots__ = ("done", "error", "item", "task")
+
+    def __init__(self, item: Item, task: lowlevel.Task | None) -> None:
+        self.item = item
+        self.task = task
+        self.done = False
+        self.error: BaseException | None = None
+
+
+class Extra:
+    """The rare parts of a cell."""
+
+    __slots__ = (
+        "children",
+        "deferred",
+        "drained",
+        "ended",
+        "errors",
+        "lines",
+        "marks",
+        "ops",
+        "quiet",
+        "stopping",
+        "timers",
+        "waiters",
+        "watchers",
+        "watching",
+    )
+
+    def __init__(self) -> None:
+        self.ops: deque[Op] = deque()
+        self.waiters: deque[Waiting] = deque()
+        self.deferred: dict[Turn[Any], None] = {}
+        self.children: dict[trio.CancelScope, None] = {}
+        self.errors: list[Exception] = []
+        self.timers: dict[Timer, None] = {}
+        self.watchers: dict[Address, None] = {}
+        self.watching: dict[Address, None] = {}
+        self.quiet: trio.Event | None = None  # set when the last child task has ended
+        self.ended: trio.Event | None = None  # set when the incarnation has ended
+        self.drained: trio.Event | None = None  # set whenever the actor falls idle
+        self.stopping: Op | None = None  # the system message now being carried out
+        self.lines: list[tuple[deque[Waiting], Waiting]] = []  # forwards waiting for room
+        self.marks: deque[tuple[int, float]] = deque()
+
+    def busy(self) -> bool:
+        """Whether something of this incarnation is still under way besides the mailbox."""
+        return bool(self.ops or self.waiters or self.deferred or self.children or self.timers)
+
+    def bare(self) -> bool:
+        """Whether dropping this object loses nothing."""
+        return not (self.busy() or self.watchers or self.watching or self.ended or self.drained)
+
+
+class Cell:
+    """One address: its actor while there is one, its queue while it is not idle."""
+
+    __slots__ = (
+        "actor",
+        "address",
+        "bucket",
+        "busy",
+        "extra",
+        "handled",
+        "kind",
+        "longest",
+        "phase",
+        "queue",
+        "used",
+        "worker",
+    )
+
+    def __init__(self, address: Address, kind: "Kind") -> None:
+        self.address = address
+        self.kind = kind
+        self.actor: Actor | None = None
+        self.queue: deque[Item] | None = None  # None: idle
+        self.extra: Extra | None = None
+        self.worker: Worker | None = None  # resident: its own; pooled: while a handler waits
+        self.bucket: Bucket | None = None  # where the passivation sweep will find it
+        self.phase = COLD
+        self.used = 0.0  # trio time: became ready, or last served
+        self.handled = 0
+        self.busy = 0.0
+        self.longest = 0.0
+
+    def extras(self) -> Extra:
+        """The extra part, made on first use."""
+        extra = self.extra
+        if extra is None:
+            extra = self.extra = Extra()
+        return extra
+
+    def runnable(self) -> bool:
+        """Whether a worker has something to do here.
+
+        A supervised child between two incarnations keeps its queue until its supervisor starts it.
+        """
+        if self.extra is not None and self.extra.ops:
+            return True
+        return bool(self.queue) and (self.phase == LIVE or self.kind.virtual)
+
+    def mark(self, now: float) -> None:
+        """Note that what is queued now was queued before now (see `age`)."""
+        depth = len(self.queue) if self.queue is not None else 0
+        if depth:
+            marks = self.extras().marks
+            marks.append((self.handled + depth, now))
+            while marks[0][0] <= self.handled:
+                marks.popleft()
+
+    def age(self, now: float) -> float:
+        """Seconds the oldest queued command has waited, at most."""
+        if not self.queue:
+            return 0.0
+        since = self.used
+        if self.extra is not None:
+            for position, marked in self.extra.marks:
+                if position > self.handled:
+                    since = min(since, marked)
+                    break
+        return max(0.0, now - since)
+
+
+class Budget:
+    """The crashes of one virtual address within its window, and until when it backs off."""
+
+    __slots__ = ("cause", "crashes", "until")
+
+    def __init__(self) -> None:
+        self.crashes: deque[float] = deque()
+        self.until = 0.0
+        self.cause: BaseException | None = None
+
+
+class Kind:
+    """All that actors of one kind share: declaration, settings of their class, figures."""
+
+    def __init__(self, core: "Core", spec: Virtual | ChildSpec) -> None:
+        self.core = core
+        self.spec = spec
+        self.name = spec.name
+        self.virtual = isinstance(spec, Virtual)
+        self.resident = not isinstance(spec, Virtual) or spec.resident
+        self.closed: str | None = "not started"
+        self.live = 0
+        self.quota = 64  # commands per turn of one actor, adapted to their cost
+        self.stats = KindStats()
+        self.lru: dict[Cell, None] | None = None
+        if isinstance(spec, Virtual) and spec.cap is not None:
+            self.lru = {}
+        self.actor_class: type[Actor] | None = None
+        self.policy = MailboxPolicy()
+        self.capacity = self.policy.capacity
+        self.idle_timeout = 300.0
+        self.refusals: tuple[type[BaseException], ...] = ANSWERS
+        self.reentrant: frozenset[type] = frozenset()
+        self.starts = self.stops = False
+        self.supervisor = ""
+        self.budgets: dict[Address, Budget] = {}
+        self.budget: RestartBudget | None = spec.budget if isinstance(spec, Virtual) else None
+        self.on_start: Callable[[Cell], None] | None = None
+        self.on_end: Callable[[Cell, BaseException | None], None] | None = None
+        self._adopt_factory(spec.factory)
+
+    def _adopt_factory(self, factory: Callable[..., Actor]) -> None:
+        target = getattr(factory, "func", factory)  # functools.partial
+        if isinstance(target, type):
+            self.adopt(target)
+
+    def create(self, address: Address) -> Actor:
+        """Make the actor object of a new incarnation."""
+        if self.virtual:
+            make = cast(Callable[[Address], Actor], self.spec.factory)
+            return make(address)
+        return cast(Callable[[], Actor], self.spec.factory)()
+
+    def adopt(self, actor_class: type[Actor]) -> None:
+        """Take over the settings of the actor class, known at the latest at first activation."""
+        if actor_class is self.actor_class:
+            return
+        self.actor_class = actor_class
+        self.policy = actor_class.mailbox
+        self.capacity = self.policy.capacity
+        self.idle_timeout = actor_class.idle_timeout if self.virtual else inf
+        self.refusals = (*ANSWERS, *actor_class.refusals, *actor_class.reload_on)
+        self.reentrant = actor_class.handlers.reentrant
+        self.starts = actor_class.on_start is not Actor.on_start
+        self.stops = actor_class.on_stop is not Actor.on_stop

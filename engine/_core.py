@@ -1,0 +1,225 @@
+"""What actors and supervisors ask of their system: child tasks, timers, watches, accounts."""
+
+import random
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from engine._cell import COLD, DEAD, LIVE, Budget, Cell, Item, Kind, Waiting
+from engine._command import Command, Died
+from engine._events import EventStream
+from engine._mailroom import Mailroom, command_of
+from engine._passivation import Passivation
+from engine._timers import Timer
+from engine._turn import Turn
+from engine.errors import ActorStopped, Address, DefinitionError, MailboxFull
+
+if TYPE_CHECKING:  # these build on the core
+    from engine._crash import ParkedCommand
+    from engine._supervision import SupervisorRun
+    from engine._system import ParkedHook, System, TraceHook
+
+MAX_RAMP: Final = 64
+_KEPT: Final = 4096
+
+
+class Core(Mailroom):
+    """All of one system that is not its public face."""
+
+    system: "System"
+    nursery: trio.Nursery
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__()
+        self.events = EventStream()
+        self.passivation = Passivation(self)
+        self.random = random.Random(seed)
+        self.supervisors: list[SupervisorRun] = []
+        self.poison: OrderedDict[object, int] = OrderedDict()
+        self.restarts: OrderedDict[Address, int] = OrderedDict()
+        self.last_errors: OrderedDict[Address, BaseException] = OrderedDict()
+        self.parked: ParkedHook | None = None
+        self.parked_commands: deque[ParkedCommand] = deque(maxlen=256)
+        self.trace: TraceHook | None = None
+        self.body = trio.CancelScope()
+        self.failure: BaseException | None = None
+
+    # -- accounts ----------------------------------------------------------------------------
+
+    def add_kind(self, kind: Kind) -> None:
+        """Register a kind; names are unique in a tree.
+
+        Raises:
+            DefinitionError: two children anywhere in the tree have this name.
+        """
+        if kind.name in self.kinds:
+            message = f"two children of the tree are named {kind.name!r}"
+            raise DefinitionError(message)
+        self.kinds[kind.name] = kind
+
+    def remember_error(self, cell: Cell, error: BaseException) -> None:
+        """Keep the latest error of an address, and count it."""
+        address = cell.address
+        self.last_errors[address] = error
+        self.restarts[address] = self.restarts.get(address, 0) + 1
+        if len(self.last_errors) > _KEPT:
+            self.last_errors.popitem(last=False)
+        if len(self.restarts) > _KEPT:
+            self.restarts.popitem(last=False)
+
+    def charge(self, cell: Cell, error: BaseException, *, at_once: bool) -> None:
+        """Charge a crash to the budget of a virtual address; beyond it the address backs off.
+
+        `at_once`: a failed activation, which always backs off.
+        """
+        kind = cell.kind
+        allowance = kind.budget
+        if allowance is None:
+            return
+        now = trio.current_time()
+        budgets = kind.budgets
+        budget = budgets.get(cell.address)
+        if budget is None:
+            if len(budgets) >= _KEPT:
+                self._prune(kind, now)
+            budget = budgets[cell.address] = Budget()
+        crashes = budget.crashes
+        crashes.append(now)
+        while crashes[0] <= now - allowance.per:
+            crashes.popleft()
+        excess = len(crashes) - allowance.restarts
+        if at_once:
+            excess = max(1, excess)
+        if excess > 0:
+            budget.until = now + allowance.backoff.delay(excess + 1, self.random.random())
+            budget.cause = error
+
+    @staticmethod
+    def _prune(kind: Kind, now: float) -> None:
+        allowance = kind.budget
+        per = allowance.per if allowance is not None else 0.0
+        for address, budget in list(kind.budgets.items()):
+            if budget.until <= now and budget.crashes[-1] <= now - per:
+                del kind.budgets[address]
+
+    def give_up(self, failure: BaseException) -> None:
+        """The root supervisor failed: end the block that opened the system."""
+        self.failure = failure
+        self.body.cancel()
+
+    # -- what actors ask of the engine -------------------------------------------------------
+
+    def request_stop(self, cell: Cell) -> None:
+        """End this incarnation, ahead of everything queued."""
+        if cell.phase in (LIVE, COLD) or cell.actor is not None:
+            self.post(cell, ("stop", "stopped"))
+
+    def start_child(
+        self,
+        cell: Cell,
+        fn: Callable[..., Awaitable[object]],
+        args: tuple[Any, ...],
+        name: str | None,
+    ) -> None:
+        """Start a child task of the current incarnation."""
+        scope = trio.CancelScope()
+        cell.extras().children[scope] = None
+        label = name or f"{cell.address}.{getattr(fn, '__name__', fn)}"
+        self.nursery.start_soon(self._child, cell, scope, fn, args, name=label)
+
+    async def _child(
+        self,
+        cell: Cell,
+        scope: trio.CancelScope,
+        fn: Callable[..., Awaitable[object]],
+        args: tuple[Any, ...],
+    ) -> None:
+        extra = cell.extras()
+        try:
+            with scope:
+                await fn(*args)
+        except Exception as error:  # noqa: BLE001 - whatever a child raises crashes its actor
+            extra.errors.append(error)
+            self.post(cell, ("crash", None))
+        finally:
+            extra.children.pop(scope, None)
+            if not extra.children and extra.quiet is not None:
+                extra.quiet.set()
+
+    def start_timer(
+        self, cell: Cell, seconds: float, period: float | None, command: Command[Any]
+    ) -> Timer:
+        """Start a timer of the current incarnation."""
+        extra = cell.extras()
+
+        def fire(timer: Timer) -> None:
+            if timer.cancelled:
+                extra.timers.pop(timer, None)
+            self._ring(command, wait=period is None)
+
+        timer = self.timers.add(trio.current_time() + seconds, fire, period)
+        extra.timers[timer] = None
+        timer.on_cancel = lambda: extra.timers.pop(timer, None)
+        return timer
+
+    def _ring(self, command: Command[Any], *, wait: bool) -> None:
+        address = command.to
+        try:
+            cell = self.cell_at(address)
+            if not self.offer(cell, command):
+                if wait:
+                    cell.extras().waiters.append(Waiting(command, None))
+                else:
+                    cell.kind.stats.dropped += 1
+        except (ActorStopped, MailboxFull) as error:
+            self.letter(address, command, type(error).__name__)
+
+    def watch(self, cell: Cell, address: Address) -> None:
+        """Register a death watch; an address without incarnation is reported at once."""
+        target = self.cells.get(address)
+        if target is None or target.phase == DEAD:
+            self.notify(cell.address, address, "no incarnation")
+            return
+        target.extras().watchers[cell.address] = None
+        cell.extras().watching[address] = None
+
+    def unwatch(self, cell: Cell, address: Address) -> None:
+        """Take back a death watch."""
+        target = self.cells.get(address)
+        if target is not None and target.extra is not None:
+            target.extra.watchers.pop(cell.address, None)
+        if cell.extra is not None:
+            cell.extra.watching.pop(address, None)
+
+    def notify(self, watcher: Address, address: Address, error: str | None) -> None:
+        """Send a death notice."""
+        self._ring(Died(watcher=watcher, address=address, error=error), wait=True)
+
+    # -- reads that interleave ---------------------------------------------------------------
+
+    def start_read(self, cell: Cell, item: Item) -> None:
+        """Run one reentrant read beside the handler."""
+        self.start_child(cell, self._read, (cell, item), "read")
+
+    async def _read(self, cell: Cell, item: Item) -> None:
+        actor = cell.actor
+        if actor is None:
+            return
+        turn = item if isinstance(item, Turn) else None
+        command = command_of(item)
+        started = perf_counter()
+        try:
+            value = await actor.handlers.specs[type(command)].function(actor, command)
+            if turn is not None:
+                turn.reply(value)
+        except cell.kind.refusals as error:
+            cell.kind.stats.refused += 1
+            if turn is not None:
+                turn.fail(error)
+        finally:
+            cell.kind.stats.record(1, perf_counter() - started)
+            if turn is not None:
+                turn.fail(ActorStopped(cell.address))

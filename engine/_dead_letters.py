@@ -1,0 +1,43 @@
+"""Commands nobody worked on: all counted by reason, the latest kept for inspection."""
+
+from collections import Counter, deque
+
+import msgspec
+
+from engine._command import Command
+from engine.errors import Address
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One command that was not handled, and why. `at` is trio time in seconds."""
+
+    address: Address
+    command: Command[object]
+    reason: str
+    at: float
+
+
+class DeadLetters:
+    """Counts every dead letter; keeps the latest `keep` of each reason."""
+
+    def __init__(self, keep: int = 64) -> None:
+        self.total = 0
+        self.by_reason: Counter[str] = Counter()
+        self._keep = keep
+        self._kept: dict[str, deque[DeadLetter]] = {}
+
+    def add(self, letter: DeadLetter) -> None:
+        """Count and keep a dead letter."""
+        self.total += 1
+        self.by_reason[letter.reason] += 1
+        kept = self._kept.get(letter.reason)
+        if kept is None:
+            kept = self._kept[letter.reason] = deque(maxlen=self._keep)
+        kept.append(letter)
+
+    def latest(self, reason: str | None = None) -> list[DeadLetter]:
+        """The kept letters, oldest first, of one reason or of all."""
+        if reason is not None:
+            return list(self._kept.get(reason, ()))
+        letters = [letter for kept in self._kept.values() for letter in kept]
+        return sorted(letters, key=lambda letter: letter.at)

@@ -1,0 +1,309 @@
+"""An incarnation's life: activation, the rarer kinds of command, refusal, crash, orderly end.
+
+Runs inside the worker that serves the cell, so none of it ever overlaps with a handler of the
+same actor.
+"""
+# ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from engine._cell import CLOSED, DEAD, LIVE, STARTING, STOPPING, Cell, Item, Op
+from engine._command import Command, Forward
+from engine._core import Core
+from engine._crash import crash, end_incarnation
+from engine._events import SlowCommand
+from engine._passivation import enforce_cap, forget, touch
+from engine._turn import PENDING, Turn
+from engine.errors import (
+    ActorStopped,
+    DeadlineExceeded,
+    NoReply,
+    NotAccepted,
+    Unavailable,
+)
+
+if TYPE_CHECKING:  # the scheduler calls in here
+    from engine._scheduler import Worker
+
+__all__ = [
+    "clock",
+    "clock_wait",
+    "crash",
+    "expire",
+    "failed",
+    "forget",
+    "killed",
+    "pass_on",
+    "prepare",
+    "special",
+    "touch",
+]
+
+
+# -- before a turn -------------------------------------------------------------------------------
+
+
+async def prepare(core: Core, worker: "Worker", cell: Cell) -> bool:
+    """Carry out system messages and activate if need be; whether commands may be served now."""
+    while cell.queue is not CLOSED:
+        extra = cell.extra
+        if extra is not None and extra.ops:
+            extra.stopping = op = extra.ops.popleft()
+            await _carry_out(core, cell, op)
+            extra.stopping = None
+        elif cell.phase == LIVE:
+            return bool(cell.queue)
+        elif not cell.queue or not cell.kind.virtual or not await activate(core, cell):
+            return False
+    return False
+
+
+async def _carry_out(core: Core, cell: Cell, op: Op) -> None:
+    name, argument = op
+    extra = cell.extras()
+    if name == "start":
+        await activate(core, cell)
+    elif name == "crash":
+        if extra.errors and cell.phase == LIVE:
+            errors, extra.errors = extra.errors, []
+            group = ExceptionGroup(f"child tasks of {cell.address} crashed", errors)
+            await crash(core, cell, None, errors[0] if len(errors) == 1 else group)
+    elif name == "passivate":
+        if cell.phase == LIVE and not cell.queue and not extra.busy():
+            cell.kind.stats.passivated += 1
+            await retire(core, cell)
+    elif cell.phase == LIVE:
+        await retire(core, cell)
+    if name in ("stop", "close"):
+        core.clear(cell, str(argument), ActorStopped(cell.address, str(argument)))
+    if name == "close":
+        close(core, cell)
+    elif name == "stop" and cell.kind.on_end is not None:
+        cell.kind.on_end(cell, None)
+
+
+def close(core: Core, cell: Cell) -> None:
+    """Never start this cell again; what was queued must be cleared before."""
+    core.clear(cell, "stopped", ActorStopped(cell.address))
+    if cell.kind.virtual:
+        forget(core, cell)
+    else:
+        cell.phase = DEAD
+        cell.queue = CLOSED
+    if cell.extra is not None and cell.extra.ended is not None:
+        cell.extra.ended.set()
+
+
+async def activate(core: Core, cell: Cell) -> bool:
+    """Start an incarnation: gate, factory, `on_start`. A failure answers what is queued."""
+    kind = cell.kind
+    budget = kind.budgets.get(cell.address)
+    if budget is not None and budget.until > (now := trio.current_time()):
+        error = Unavailable(cell.address, budget.until - now, budget.cause)
+        core.clear(cell, "unavailable", error)
+        return False
+    cell.phase = STARTING
+    try:
+        gate = getattr(kind.spec, "gate", None)
+        if gate is not None:
+            await gate(cell.address)
+        actor = kind.create(cell.address)
+        actor._cell = cell
+        kind.adopt(type(actor))
+        cell.actor = actor
+        kind.live += 1
+        if kind.starts:
+            await actor.on_start()
+    except Exception as error:  # noqa: BLE001 - whatever activation raises is answered
+        await _activation_failed(core, cell, error)
+        return False
+    cell.phase = LIVE
+    kind.stats.activations += 1
+    if cell.bucket is None and kind.virtual:
+        core.passivation.enlist(cell, core.now)
+    if kind.lru is not None:
+        enforce_cap(core, kind)
+    if kind.on_start is not None:
+        kind.on_start(cell)
+    return True
+
+
+async def _activation_failed(core: Core, cell: Cell, error: Exception) -> None:
+    cell.phase = STOPPING
+    await end_incarnation(core, cell, error)
+    core.remember_error(cell, error)
+    if isinstance(error, cell.kind.refusals):
+        core.clear(cell, "activation refused", error)
+    elif cell.kind.virtual:
+        core.charge(cell, error, at_once=True)
+        budget = cell.kind.budgets[cell.address]
+        wait = budget.until - trio.current_time()
+        core.clear(cell, "activation failed", Unavailable(cell.address, wait, error))
+    if cell.kind.on_end is not None:
+        cell.kind.on_end(cell, error)
+
+
+async def retire(core: Core, cell: Cell) -> None:
+    """End the incarnation in order: `on_stop`, then child tasks, timers, notices."""
+    actor = cell.actor
+    cell.phase = STOPPING
+    error: Exception | None = None
+    if cell.kind.stops and actor is not None:
+        try:
+            await actor.on_stop()
+        except Exception as raised:  # noqa: BLE001 - a failed goodbye is reported, not repeated
+            error = raised
+            cell.kind.stats.crashes += 1
+            core.remember_error(cell, raised)
+    await end_incarnation(core, cell, error)
+
+
+async def killed(core: Core, worker: "Worker", cell: Cell) -> None:
+    """The worker's lease was cancelled inside this cell: its drain time is over."""
+    item = worker.item
+    error = ActorStopped(cell.address, "cancelled at the end of its drain time")
+    cell.phase = STOPPING
+    for each in item if isinstance(item, list) else [item]:
+        if each is not None:
+            core.discard(cell, each, "cancelled", error)
+    await end_incarnation(core, cell, error)
+    extra = cell.extras()
+    op, extra.stopping = extra.stopping, None
+    if op is not None and op[0] in ("stop", "close", "suspend"):
+        extra.ops.appendleft(op)
+    if not extra.ops and cell.kind.on_end is not None:
+        cell.kind.on_end(cell, error)
+
+
+# -- commands that are not simply handled --------------------------------------------------------
+
+
+def expire(cell: Cell, turn: Turn[Any]) -> None:
+    """Drop a turn whose asker left or whose deadline passed."""
+    cell.kind.stats.expired += 1
+    turn.fail(DeadlineExceeded(cell.address))
+
+
+async def special(core: Core, worker: "Worker", cell: Cell, item: Item, left: int) -> int:
+    """Fold, reentrant and unknown commands; returns how many more were taken off the queue."""
+    command = item.command if isinstance(item, Turn) else item
+    actor = cell.actor
+    spec = actor.handlers.specs.get(type(command)) if actor is not None else None
+    if spec is None or actor is None:
+        core.discard(cell, item, "not accepted", NotAccepted(cell.address, type(command)))
+        return 0
+    if spec.reentrant:
+        core.start_read(cell, item)
+        return 0
+    turns = [_as_turn(cell, item)]
+    queue = cell.queue
+    while queue and len(turns) < min(spec.fold, left + 1):
+        head = queue[0]
+        if type(head.command if isinstance(head, Turn) else head) is not spec.command_type:
+            break
+        turns.append(_as_turn(cell, queue.popleft()))
+    taken = len(turns) - 1
+    live = []
+    for turn in turns:
+        if turn._state != PENDING or turn.deadline <= core.now or turn._abandoned():
+            expire(cell, turn)
+        else:
+            live.append(turn)
+    if live:
+        worker.item = live
+        await spec.function(actor, live)
+        for turn in live:
+            if turn._state == PENDING and not turn._deferred and turn._task is not None:
+                turn.fail(NoReply(cell.address))
+        await _lines(core, cell)
+    return taken
+
+
+def _as_turn(cell: Cell, item: Item) -> Turn[Any]:
+    turn: Turn[Any] = item if isinstance(item, Turn) else Turn(item)
+    turn._cell = cell
+    return turn
+
+
+async def pass_on(core: Core, cell: Cell, turn: Turn[Any], forward: Forward[Any]) -> None:
+    """A handler returned `Forward`."""
+    core.forward(cell, turn, forward.command)
+    await _lines(core, cell)
+
+
+async def _lines(core: Core, cell: Cell) -> None:
+    """Wait until forwarded tells have room where they went."""
+    extra = cell.extra
+    if extra is None:
+        return
+    while extra.lines:
+        waiters, waiting = extra.lines.pop()
+        if not waiting.done:
+            waiting.task = trio.lowlevel.current_task()
+            await core.stand_in_line(waiters, waiting)
+
+
+async def failed(core: Core, worker: "Worker", cell: Cell, error: Exception) -> None:
+    """A handler raised: answer a refusal, or crash."""
+    item = worker.item
+    kind = cell.kind
+    if not isinstance(error, kind.refusals):
+        await crash(core, cell, item, error)
+        worker.interrupt = True
+        return
+    kind.stats.refused += 1
+    for each in item if isinstance(item, list) else [item]:
+        if isinstance(each, Turn):
+            each.fail(error)
+    actor_class = kind.actor_class
+    if actor_class is not None and isinstance(error, actor_class.reload_on):
+        cell.phase = STOPPING
+        await end_incarnation(core, cell, error)
+        if not isinstance(error, actor_class.keep_mailbox):
+            core.clear(cell, "reloading", error)
+        worker.interrupt = True
+        if kind.on_end is not None:
+            kind.on_end(cell, error)
+
+
+# -- the clock -----------------------------------------------------------------------------------
+
+
+def clock(core: Core, cell: Cell, count: int, seconds: float) -> None:
+    """Account for a run of commands that never waited."""
+    kind = cell.kind
+    each = seconds / count
+    kind.stats.record(count, seconds)
+    cell.handled += count
+    cell.busy += seconds
+    if each > cell.longest:
+        cell.longest = each
+    if each * 64.0 > 0.001:
+        kind.quota = max(1, int(0.001 / each))
+    else:
+        kind.quota = 64
+    actor_class = kind.actor_class
+    if actor_class is not None and each > actor_class.slow:
+        core.events.publish(SlowCommand(address=cell.address, command=None, seconds=each))
+
+
+def clock_wait(
+    core: Core, cell: Cell, item: Item, count: int, before: float, waited: float
+) -> None:
+    """Account for `count` commands of which the last one waited."""
+    if count > 1:
+        clock(core, cell, count - 1, before)
+        before = 0.0
+    kind = cell.kind
+    seconds = before + waited
+    kind.stats.record(1, seconds)
+    cell.handled += 1
+    cell.busy += seconds
+    if seconds > cell.longest:
+        cell.longest = seconds
+    actor_class = kind.actor_class
+    if actor_class is not None and seconds > actor_class.slow:
+        command: Command[Any] = item.command if isinstance(item, Turn) else item
+        core.events.publish(SlowCommand(address=cell.address, command=command, seconds=seconds))

@@ -1,0 +1,332 @@
+"""The shared state of one system, and how a command gets into a mailbox.
+
+Everything here is synchronous: it never waits, and it never runs a handler. Whoever changes a
+cell leaves it either idle (`queue is None`), or on the ready list, or in the hands of a worker.
+"""
+# ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+from trio import lowlevel
+
+from engine._cell import CLOSED, DEAD, LIVE, Cell, Extra, Item, Kind, Op, Waiting
+from engine._command import Command
+from engine._dead_letters import DeadLetter, DeadLetters
+from engine._timers import Timer, Timers
+from engine._turn import FORWARDED, PENDING, RESUME, Turn
+from engine.errors import (
+    ActorStopped,
+    Address,
+    AskCycle,
+    DeadlineExceeded,
+    MailboxFull,
+    UnknownAddress,
+)
+
+if TYPE_CHECKING:  # workers build on the core
+    from engine._scheduler import Worker
+
+
+class Mailroom:
+    """Registry, ready list, worker pool, dead letters of one system."""
+
+    def __init__(self) -> None:
+        self.cells: dict[Address, Cell] = {}
+        self.kinds: dict[str, Kind] = {}
+        self.ready: deque[Cell] = deque()
+        self.spare: list[deque[Item]] = []  # empty queues, kept for the next busy actor
+        self.workers: dict[lowlevel.Task, Worker] = {}
+        self.idle: list[Worker] = []
+        self.awake = 0  # workers that take cells from the ready list
+        self.ramp = 1  # how many of them may be awake at once
+        self.now = 0.0  # trio time, refreshed at least once per slice
+        self.timers = Timers()
+        self.dead = DeadLetters()
+        self.spawn_worker: Callable[[Cell | None], None]
+
+    # -- addresses ---------------------------------------------------------------------------
+
+    def cell_at(self, address: Address) -> Cell:
+        """The cell of this address, made if its kind is virtual and open."""
+        cell = self.cells.get(address)
+        if cell is not None:
+            return cell
+        kind = self.kinds.get(address.kind)
+        if kind is None or not kind.virtual:
+            raise UnknownAddress(address)
+        if kind.closed is not None:
+            raise ActorStopped(address, kind.closed)
+        cell = self.cells[address] = Cell(address, kind)
+        return cell
+
+    # -- into the mailbox --------------------------------------------------------------------
+
+    def offer(self, cell: Cell, item: Item) -> bool:
+        """Queue an item if there is room; False where it would have to wait for room.
+
+        Raises MailboxFull (policy `reject`) or ActorStopped.
+        """
+        queue = cell.queue
+        if queue is None:
+            self.wake(cell, item)
+            return True
+        if len(queue) < cell.kind.capacity:
+            queue.append(item)
+            if cell.kind.reentrant:
+                self.interleave(cell)
+            return True
+        return self._overflow(cell, item)
+
+    def enqueue(self, cell: Cell, turn: Turn[Any]) -> None:
+        """Queue an asker's turn; before a full mailbox it stands in line."""
+        if not self.offer(cell, turn):
+            cell.extras().waiters.append(Waiting(turn, None))
+
+    def _overflow(self, cell: Cell, item: Item) -> bool:
+        queue = cell.queue
+        if queue is CLOSED:
+            if not cell.kind.virtual or cell.kind.closed is not None:
+                raise ActorStopped(cell.address, cell.kind.closed or "stopped")
+            return self.offer(self.cell_at(cell.address), item)
+        policy = cell.kind.policy
+        if policy.overflow == "reject":
+            cell.kind.stats.dropped += 1
+            raise MailboxFull(cell.address, policy.capacity)
+        if policy.overflow == "backpressure" or queue is None:
+            return False
+        oldest = queue.popleft()
+        queue.append(item)
+        cell.kind.stats.dropped += 1
+        self.discard(cell, oldest, "dropped", MailboxFull(cell.address, policy.capacity))
+        return True
+
+    def wake(self, cell: Cell, item: Item | None) -> None:
+        """Make an idle cell runnable, with its first item if there is one."""
+        spare = self.spare
+        queue = cell.queue = spare.pop() if spare else deque()
+        if item is not None:
+            queue.append(item)
+        if cell.kind.resident:
+            self.now = trio.current_time()
+            worker = cell.worker
+            if worker is None:
+                self.spawn_worker(cell)
+            else:
+                worker.unpark()
+        else:
+            self.ready.append(cell)
+            if not self.awake:
+                self.now = trio.current_time()
+                self.promote()
+        cell.used = self.now
+
+    def promote(self) -> None:
+        """Wake one more pooled worker."""
+        self.awake += 1
+        if self.idle:
+            worker = self.idle.pop()
+            worker.leading = True
+            lowlevel.reschedule(worker.task, RESUME)
+        else:
+            self.spawn_worker(None)
+
+    def post(self, cell: Cell, op: Op) -> None:
+        """Queue a system message; it overtakes every queued command."""
+        if cell.phase == DEAD:
+            return
+        cell.extras().ops.append(op)
+        if cell.queue is None:
+            self.wake(cell, None)
+            return
+        if cell.kind.resident and cell.worker is not None:
+            cell.worker.unpark()
+        worker = self.workers.get(lowlevel.current_task())
+        if worker is not None and worker.cell is cell:
+            worker.interrupt = True
+
+    def admit(self, cell: Cell, extra: Extra) -> None:
+        """Let senders in line into the mailbox, first come first served, while there is room."""
+        waiters = extra.waiters
+        queue = cell.queue
+        if queue is None:
+            queue = cell.queue = deque()
+        room = cell.kind.capacity - len(queue)
+        while waiters and room > 0:
+            waiting = waiters.popleft()
+            item = waiting.item
+            if item.__class__ is Turn and item._state != PENDING:
+                continue
+            queue.append(item)
+            room -= 1
+            self.release(waiting, None)
+
+    @staticmethod
+    def release(waiting: Waiting, error: BaseException | None) -> None:
+        """End a sender's wait in line."""
+        waiting.done = True
+        waiting.error = error
+        if waiting.task is not None:
+            lowlevel.reschedule(waiting.task, RESUME)
+            waiting.task = None
+
+    async def wait_for_room(self, cell: Cell, item: Item) -> None:
+        """Stand in line before a full mailbox until the item is in it."""
+        waiting = Waiting(item, lowlevel.current_task())
+        waiters = cell.extras().waiters
+        waiters.append(waiting)
+        await self.stand_in_line(waiters, waiting)
+
+    @staticmethod
+    async def stand_in_line(waiters: deque[Waiting], waiting: Waiting) -> None:
+        """Wait for a `Waiting` that is already in line; cancelled, it leaves the line."""
+
+        def leave(_: object) -> lowlevel.Abort:
+            waiting.task = None
+            if not waiting.done and waiting in waiters:
+                waiters.remove(waiting)
+            return lowlevel.Abort.SUCCEEDED
+
+        await lowlevel.wait_task_rescheduled(leave)
+        if waiting.error is not None:
+            raise waiting.error
+
+    # -- asks --------------------------------------------------------------------------------
+
+    def nested(
+        self, worker: "Worker", cell: Cell, command: Command[Any], deadline: float
+    ) -> Turn[Any]:
+        """The turn of an ask made inside a handler: it inherits deadline and chain.
+
+        Raises AskCycle where the ask would wait for an actor that waits for it.
+        """
+        origin = worker.cell
+        parent = worker.item if worker.item.__class__ is Turn else None
+        turn: Turn[Any] = Turn(command, deadline, origin, parent)
+        self.check_cycle(cell, turn)
+        if parent is not None and parent.deadline < deadline:
+            turn.deadline = parent.deadline
+            address = cell.address
+
+            def expire(_: Timer) -> None:
+                turn._last().fail(DeadlineExceeded(address))
+
+            self.timers.add(parent.deadline, expire)
+        return turn
+
+    @staticmethod
+    def check_cycle(target: Cell, turn: Turn[Any]) -> None:
+        """Raise AskCycle if `target` is among the actors that wait for this turn."""
+        chain: list[Address] = [target.address]
+        link: Turn[Any] | None = turn
+        while link is not None:
+            origin = link._origin
+            if origin is not None:
+                chain.append(origin.address)
+                if origin is target:
+                    raise AskCycle(chain[::-1])
+            link = link._parent
+
+    def forward(self, cell: Cell, turn: Turn[Any], command: Command[Any]) -> None:
+        """Pass a turn on. A `tell` that finds the new mailbox full is noted in `Extra.lines`."""
+        asked = turn._task is not None or turn._parent is not None or turn._origin is not None
+        try:
+            target = self.cell_at(command.to)
+            self.check_cycle(target, turn)
+        except (ActorStopped, AskCycle) as error:
+            self.refuse(cell, turn, error)
+            return
+        successor = turn._hand_over(command)
+        try:
+            if self.offer(target, successor):
+                return
+        except (MailboxFull, ActorStopped) as error:
+            self.discard(target, successor, "forward refused", error)
+            return
+        waiting = Waiting(successor, None)
+        waiters = target.extras().waiters
+        waiters.append(waiting)
+        if not asked:
+            cell.extras().lines.append((waiters, waiting))
+
+    def refuse(self, cell: Cell, turn: Turn[Any], error: Exception) -> None:
+        """Answer a turn with an error; without asker it becomes a dead letter."""
+        if turn._task is None:
+            self.letter(cell.address, turn.command, type(error).__name__)
+        turn.fail(error)
+
+    # -- out of the mailbox, unhandled -------------------------------------------------------
+
+    def letter(self, address: Address, command: Command[Any], reason: str) -> None:
+        """Record a dead letter."""
+        self.dead.add(DeadLetter(address=address, command=command, reason=reason, at=self.now))
+
+    def discard(self, cell: Cell, item: Item, reason: str, error: BaseException) -> None:
+        """Take an item out of work: its asker gets `error`, a tell becomes a dead letter."""
+        if isinstance(item, Turn):
+            if item._state != PENDING:
+                return
+            if item._task is not None:
+                item.fail(error)
+                return
+            item._state = FORWARDED
+        self.letter(cell.address, command_of(item), reason)
+
+    def clear(self, cell: Cell, reason: str, error: BaseException) -> None:
+        """Discard everything queued and everyone in line."""
+        queue = cell.queue
+        if queue is not None and queue is not CLOSED:
+            while queue:
+                self.discard(cell, queue.popleft(), reason, error)
+        extra = cell.extra
+        if extra is not None:
+            while extra.waiters:
+                waiting = extra.waiters.popleft()
+                if waiting.task is None:
+                    self.discard(cell, waiting.item, reason, error)
+                self.release(waiting, error)
+
+    def fail_queued(
+        self, cell: Cell, command_type: type[Command[Any]], error: BaseException
+    ) -> int:
+        """Discard queued commands of a type; see `Actor.fail_queued`."""
+        failed = 0
+        queue = cell.queue
+        if queue is not None and queue is not CLOSED:
+            for _ in range(len(queue)):
+                item = queue.popleft()
+                if isinstance(command_of(item), command_type):
+                    self.discard(cell, item, "failed queued", error)
+                    failed += 1
+                else:
+                    queue.append(item)
+        if cell.extra is not None:
+            for waiting in list(cell.extra.waiters):
+                if isinstance(command_of(waiting.item), command_type):
+                    cell.extra.waiters.remove(waiting)
+                    if waiting.task is None:
+                        self.discard(cell, waiting.item, "failed queued", error)
+                    self.release(waiting, error)
+                    failed += 1
+        return failed
+
+    # -- reads that interleave ---------------------------------------------------------------
+
+    def interleave(self, cell: Cell) -> None:
+        """Start reentrant reads that stand first in the queue while the handler waits."""
+        queue = cell.queue
+        worker = cell.worker
+        if worker is None or not worker.blocked or cell.phase != LIVE or not queue:
+            return
+        while queue and command_of(queue[0]).__class__ in cell.kind.reentrant:
+            self.start_read(cell, queue.popleft())
+
+    def start_read(self, cell: Cell, item: Item) -> None:
+        """Run one reentrant read beside the handler."""
+        raise NotImplementedError
+
+
+def command_of(item: Item) -> Command[Any]:
+    return item.command if isinstance(item, Turn) else item

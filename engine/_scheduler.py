@@ -1,0 +1,348 @@
+"""Who runs handlers: a small pool of tasks for pooled actors, one task per resident actor.
+
+A pooled worker takes cells from the ready list and runs their handlers inline, in its own task,
+with a plain `await`: a handler that never really waits costs no scheduler pass. The worker's
+coroutine is driven by `drive`, which sees the first real wait of a handler before trio does; the
+worker then hands the ready list to another one and stays with its actor. How many workers may be
+awake at once adapts: one while handlers never wait, doubled each time one does while work is
+queued, halved when a woken worker finds nothing.
+
+Fairness. Cells take turns (round robin); a turn is bounded in commands, adapted to their cost,
+and the awake workers share one slice of `SLICE` seconds per pass of the trio loop, so other trio
+tasks wait about that long. Only public trio interfaces are used.
+"""
+# ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
+
+import types
+from collections.abc import Coroutine, Generator
+from time import perf_counter
+from typing import Any, Final
+
+import trio
+from trio import lowlevel
+
+from engine import _lifecycle as lifecycle
+from engine._cell import CLOSED, COLD, LIVE, Cell
+from engine._command import Forward
+from engine._core import MAX_RAMP, Core
+from engine._turn import PENDING, REPLIED, RESUME, Turn
+
+SLICE: Final = 0.001
+MAX_TURN: Final = 64
+MAX_IDLE: Final = 256
+SPARE_QUEUES: Final = 512
+
+
+class Worker:
+    """One task that runs handlers, and the lease (a cancel scope) under which it runs them."""
+
+    __slots__ = (
+        "blocked",
+        "cell",
+        "core",
+        "interrupt",
+        "item",
+        "leading",
+        "own",
+        "parked",
+        "scope",
+        "task",
+        "waited_at",
+    )
+
+    def __init__(self, core: Core, own: Cell | None) -> None:
+        self.core = core
+        self.own = own  # the resident actor it belongs to
+        self.cell: Cell | None = None  # what it serves now
+        self.item: Any = None  # the command or turn in work
+        self.scope = trio.CancelScope()
+        self.task: lowlevel.Task
+        self.leading = own is None
+        self.parked = False
+        self.blocked = False  # the current handler has really waited
+        self.interrupt = False  # look up before the next command
+        self.waited_at = 0.0
+
+    def unpark(self) -> None:
+        """Wake a resident's worker."""
+        if self.parked:
+            self.parked = False
+            lowlevel.reschedule(self.task, RESUME)
+
+    def abort(self, _: object) -> lowlevel.Abort:
+        """The system is going down while this worker is parked."""
+        self.parked = False
+        if self in self.core.idle:
+            self.core.idle.remove(self)
+        return lowlevel.Abort.SUCCEEDED
+
+    def waiting(self) -> None:
+        """The current handler is about to wait: hand the ready list to somebody else."""
+        cell = self.cell
+        core = self.core
+        self.blocked = self.interrupt = True
+        self.waited_at = perf_counter()
+        if cell is None:
+            return
+        cell.worker = self
+        extra = cell.extra
+        if extra is not None and extra.waiters:
+            core.admit(cell, extra)
+        if cell.kind.reentrant:
+            core.interleave(cell)
+        if self.leading:
+            self.leading = False
+            core.awake -= 1
+            queued = len(core.ready)
+            if queued:
+                ramp = core.ramp
+                for _ in range(min(queued, ramp) - core.awake):
+                    core.promote()
+                if ramp < MAX_RAMP:
+                    core.ramp = ramp * 2
+
+
+@types.coroutine
+def drive(coro: Coroutine[Any, Any, None], worker: Worker) -> Generator[Any, Any, None]:
+    """Run a worker's coroutine, telling the worker of each first wait of a handler."""
+    send = coro.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                trap = send(value)
+            except StopIteration:
+                return
+            if worker.cell is not None and not worker.blocked:
+                worker.waiting()
+            value = yield trap
+    finally:
+        coro.close()
+
+
+async def run_worker(core: Core, own: Cell | None) -> None:
+    """The task of one worker, until the system ends (or its resident actor is closed)."""
+    worker = Worker(core, own)
+    task = worker.task = lowlevel.current_task()
+    core.workers[task] = worker
+    if own is not None:
+        own.worker = worker
+    try:
+        await drive(_leases(core, worker), worker)
+    finally:
+        del core.workers[task]
+        if worker.leading:
+            core.awake -= 1
+
+
+async def _leases(core: Core, worker: Worker) -> None:
+    """Renew the worker's cancel scope after each use, so that a late cancel hits nobody else."""
+    while True:
+        with trio.CancelScope() as scope:
+            worker.scope = scope
+            going = await (_reside(core, worker, worker.own) if worker.own else _lead(core, worker))
+        cell = worker.cell
+        if cell is not None:  # cancelled inside a handler
+            await lifecycle.killed(core, worker, cell)
+            _release(core, worker, cell)
+            if worker.own is not None and cell.queue is CLOSED:
+                return
+        elif not scope.cancelled_caught and not going:
+            return
+        if worker.own is None and not worker.leading and not await _regain(core, worker):
+            return
+
+
+async def _regain(core: Core, worker: Worker) -> bool:
+    """After a wait: take part again if there is room for one more, else park."""
+    if core.awake < core.ramp:
+        worker.leading = True
+        core.awake += 1
+        core.now = trio.current_time()
+        return True
+    return await _park(core, worker)
+
+
+async def _park(core: Core, worker: Worker) -> bool:
+    """Wait to be promoted; False when there are enough idle workers already."""
+    if len(core.idle) >= MAX_IDLE:
+        return False
+    core.idle.append(worker)
+    await lowlevel.wait_task_rescheduled(worker.abort)
+    core.now = trio.current_time()
+    return True
+
+
+async def _lead(core: Core, worker: Worker) -> bool:
+    """Serve ready cells for ever; True to have the lease renewed, False to end the task."""
+    ready = core.ready
+    core.now = trio.current_time()
+    limit = perf_counter() + SLICE / max(1, core.awake)
+    useful = False
+    while True:
+        while ready:
+            useful = True
+            cell = ready.popleft()
+            worker.cell = cell
+            await serve(core, worker, cell)
+            _release(core, worker, cell)
+            if not worker.leading:
+                if worker.scope.cancel_called:
+                    return True
+                if not await _regain(core, worker):
+                    return False
+                useful = False
+                limit = perf_counter() + SLICE / core.awake
+            elif perf_counter() > limit:
+                await lowlevel.checkpoint()
+                core.now = trio.current_time()
+                limit = perf_counter() + SLICE / core.awake
+        if not useful and core.ramp > 1:
+            core.ramp >>= 1
+        worker.leading = False
+        core.awake -= 1
+        if not await _park(core, worker):
+            return False
+        useful = False
+        limit = perf_counter() + SLICE / core.awake
+
+
+async def _reside(core: Core, worker: Worker, cell: Cell) -> bool:
+    """Serve one resident actor until it is closed."""
+    limit = perf_counter() + SLICE
+    while cell.queue is not CLOSED:
+        if not cell.runnable():
+            worker.parked = True
+            await lowlevel.wait_task_rescheduled(worker.abort)
+            core.now = trio.current_time()
+            limit = perf_counter() + SLICE
+            continue
+        worker.cell = cell
+        await serve(core, worker, cell)
+        _release(core, worker, cell)
+        if worker.scope.cancel_called:
+            return True
+        if perf_counter() > limit:
+            await lowlevel.checkpoint()
+            core.now = trio.current_time()
+            limit = perf_counter() + SLICE
+    return False
+
+
+def _release(core: Core, worker: Worker, cell: Cell) -> None:
+    """The one epilogue of every turn: room for senders, then ready again or idle."""
+    worker.cell = worker.item = None
+    worker.blocked = worker.interrupt = False
+    queue = cell.queue
+    if worker.own is None:
+        cell.worker = None
+    if queue is CLOSED or queue is None:
+        return
+    extra = cell.extra
+    if extra is not None and extra.waiters:
+        core.admit(cell, extra)
+    cell.used = core.now
+    if queue or (extra is not None and extra.ops):
+        if extra is not None or len(queue) > MAX_TURN:
+            cell.mark(core.now)
+        if worker.own is None:
+            core.ready.append(cell)
+            if not core.awake:
+                core.promote()
+        return
+    cell.queue = None
+    if len(core.spare) < SPARE_QUEUES:
+        core.spare.append(queue)
+    if cell.phase == COLD:
+        if cell.kind.virtual:
+            lifecycle.forget(core, cell)
+    elif cell.kind.lru is not None:
+        lifecycle.touch(core, cell)
+    if extra is not None and extra.drained is not None:
+        extra.drained.set()
+
+
+async def serve(core: Core, worker: Worker, cell: Cell) -> None:  # noqa: C901, PLR0915
+    """One turn of one actor: system messages, then up to a quota of queued commands.
+
+    Long on purpose: every call here would be paid for each command of the system.
+    """
+    extra = cell.extra
+    if (cell.phase != LIVE or (extra is not None and extra.ops)) and not await lifecycle.prepare(
+        core, worker, cell
+    ):
+        return
+    actor, queue, kind, trace = cell.actor, cell.queue, cell.kind, core.trace
+    assert actor is not None
+    assert queue is not None
+    plain = actor.handlers.plain
+    left = len(queue)
+    if left > kind.quota:
+        left = kind.quota
+    todo = left
+    worker.blocked = worker.interrupt = False
+    started = perf_counter()
+    while left:
+        left -= 1
+        item: Any = queue.popleft()
+        worker.item = item
+        try:
+            function = plain.get(item.__class__)
+            if function is not None:
+                result = await function(actor, item)
+                if result.__class__ is Forward:
+                    await lifecycle.pass_on(core, cell, Turn(item), result)
+            elif item.__class__ is Turn:
+                if (
+                    item._state != PENDING
+                    or item.deadline <= core.now
+                    or (item._parent is not None and item._abandoned())
+                ):
+                    lifecycle.expire(cell, item)
+                    continue
+                function = plain.get(item.command.__class__)
+                if function is None:
+                    left -= await lifecycle.special(core, worker, cell, item, left)
+                else:
+                    result = await function(actor, item.command)
+                    if result.__class__ is Forward:
+                        await lifecycle.pass_on(core, cell, item, result)
+                    elif item._state == PENDING:
+                        item._value = result
+                        item._state = REPLIED
+                        task = item._task
+                        if task is not None:
+                            item._task = None
+                            lowlevel.reschedule(task, RESUME)
+            else:
+                left -= await lifecycle.special(core, worker, cell, item, left)
+        except Exception as error:  # noqa: BLE001 - any exception is a refusal or a crash
+            if trace is not None:
+                trace(cell.address, worker.item, error)
+            await lifecycle.failed(core, worker, cell, error)
+        else:
+            if trace is not None:
+                trace(cell.address, item, None)
+        if worker.interrupt:
+            worker.interrupt = False
+            if worker.blocked:
+                worker.blocked = False
+                core.now = trio.current_time()
+                now = perf_counter()
+                lifecycle.clock_wait(
+                    core,
+                    cell,
+                    item,
+                    todo - left,
+                    worker.waited_at - started,
+                    now - worker.waited_at,
+                )
+                todo = left
+                started = now
+                if worker.scope.cancel_called:
+                    break
+            if cell.phase != LIVE or ((extra := cell.extra) is not None and extra.ops):
+                break
+    todo -= left
+    if todo:
+        lifecycle.clock(core, cell, todo, perf_counter() - started)

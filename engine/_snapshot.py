@@ -1,0 +1,136 @@
+"""`System.snapshot`: the state of everything, gathered in slices so that nobody waits for it."""
+
+from collections.abc import Callable
+from heapq import nlargest
+from time import perf_counter
+from typing import Literal
+
+import trio
+
+from engine._cell import CLOSED, LIVE, STARTING, STOPPING, Cell
+from engine._core import Core
+from engine._scheduler import Worker
+from engine._telemetry import ActorSnapshot, KindSnapshot, Snapshot, SupervisorSnapshot
+from engine._turn import Turn
+
+Order = Literal["depth", "age", "handled", "longest", "restarts", "current"]
+
+_CHUNK = 256
+_STATES = {LIVE: "live", STARTING: "starting", STOPPING: "stopping"}
+
+
+async def take_snapshot(
+    core: Core, kind: str | None, limit: int, offset: int, order: Order
+) -> Snapshot:
+    """See `System.snapshot`."""
+    now = trio.current_time()
+    totals: dict[str, list[int]] = {name: [0, 0] for name in core.kinds}
+    cells: list[Cell] = []
+    every = list(core.cells.values())
+    blocked = {w.cell: w for w in core.workers.values() if w.cell is not None and w.blocked}
+    started = perf_counter()
+    for position, cell in enumerate(every):
+        if position % _CHUNK == _CHUNK - 1 and perf_counter() - started > 0.002:
+            await trio.lowlevel.checkpoint()
+            started = perf_counter()
+        total = totals[cell.kind.name]
+        total[0] += 1
+        total[1] += _depth(cell)
+        if kind is None or cell.kind.name == kind:
+            cells.append(cell)
+    await trio.lowlevel.checkpoint()
+    rank = _ranking(core, order, now, blocked)
+    page = nlargest(offset + limit, cells, key=rank)[offset:]
+    return Snapshot(
+        supervisors=tuple(
+            SupervisorSnapshot(
+                path=run.path,
+                strategy=run.spec.strategy,
+                state=run.state,
+                children=tuple(child.name for child in run.children),
+                restarts=run.total_restarts,
+                recent_restarts=run.recent_restarts(),
+                last_error=None if run.last_error is None else repr(run.last_error),
+            )
+            for run in core.supervisors
+        ),
+        kinds=tuple(_kind(core, name, *totals[name]) for name in core.kinds),
+        actors=tuple(_actor(core, cell, now, blocked.get(cell)) for cell in page),
+        total_actors=len(cells),
+        workers=len(core.workers),
+        blocked=len(blocked),
+        dead_letters=core.dead.total,
+        dead_letters_by_reason=dict(core.dead.by_reason),
+    )
+
+
+def _depth(cell: Cell) -> int:
+    queue = cell.queue
+    waiting = len(cell.extra.waiters) if cell.extra is not None else 0
+    return waiting + (len(queue) if queue is not None and queue is not CLOSED else 0)
+
+
+def _ranking(
+    core: Core, order: Order, now: float, blocked: dict[Cell, Worker]
+) -> Callable[[Cell], float]:
+    clock = perf_counter()
+    rankings: dict[str, Callable[[Cell], float]] = {
+        "depth": _depth,
+        "age": lambda cell: cell.age(now),
+        "handled": lambda cell: cell.handled,
+        "longest": lambda cell: cell.longest,
+        "restarts": lambda cell: core.restarts.get(cell.address, 0),
+        "current": lambda cell: clock - blocked[cell].waited_at if cell in blocked else -1.0,
+    }
+    return rankings[order]
+
+
+def _kind(core: Core, name: str, actors: int, queued: int) -> KindSnapshot:
+    kind = core.kinds[name]
+    stats = kind.stats
+    return KindSnapshot(
+        kind=name,
+        supervisor=kind.supervisor,
+        resident=kind.resident,
+        actors=actors,
+        live=kind.live,
+        queued=queued,
+        handled=stats.handled,
+        mean=stats.seconds / stats.handled if stats.handled else 0.0,
+        p50=stats.percentile(0.5),
+        p99=stats.percentile(0.99),
+        longest=stats.longest,
+        activations=stats.activations,
+        passivated=stats.passivated,
+        crashes=stats.crashes,
+        refused=stats.refused,
+        expired=stats.expired,
+        dropped=stats.dropped,
+        parked=stats.parked,
+    )
+
+
+def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSnapshot:
+    state = _STATES.get(cell.phase, "cold")
+    if state == "live":
+        state = "waiting" if worker is not None else "ready" if cell.queue else "idle"
+    error = core.last_errors.get(cell.address)
+    item = worker.item if worker is not None else None
+    if isinstance(item, list):
+        item = item[0]
+    command = item.command if isinstance(item, Turn) else item
+    return ActorSnapshot(
+        kind=cell.kind.name,
+        key=cell.address.key,
+        state=state,
+        depth=_depth(cell),
+        age=cell.age(now),
+        handled=cell.handled,
+        mean=cell.busy / cell.handled if cell.handled else 0.0,
+        longest=cell.longest,
+        restarts=core.restarts.get(cell.address, 0),
+        idle=max(0.0, now - cell.used) if state == "idle" else 0.0,
+        last_error=None if error is None else repr(error),
+        current=None if command is None else type(command).__name__,
+        current_for=perf_counter() - worker.waited_at if worker is not None else 0.0,
+    )

@@ -1,0 +1,300 @@
+"""A running system: the public face of the engine.
+
+    async with open_system(tree) as system:
+        ticket = await system.ask(CloseTicket(...))
+
+Guarantees. A `tell` or `ask` that returned (or raised nothing) has put its command into the
+mailbox of exactly one incarnation. Commands of one sender to one actor are handled in the order
+sent, at most once per incarnation. An asker always gets an answer: the reply, the refusal, or
+one of the errors of `engine.errors`. Leaving the block shuts the tree down in reverse order,
+draining each child for at most its `shutdown` seconds.
+"""
+# ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import trio
+from trio import lowlevel
+
+from engine._cell import CLOSED, DEAD, LIVE, Cell
+from engine._command import Command, Event
+from engine._core import Core
+from engine._crash import ParkedCommand
+from engine._dead_letters import DeadLetters
+from engine._events import E, EventQueue
+from engine._scheduler import run_worker
+from engine._snapshot import Order, take_snapshot
+from engine._supervision import SupervisorRun
+from engine._telemetry import Snapshot
+from engine._tree import Supervisor
+from engine._turn import FAILED, FORWARDED, Turn
+from engine.errors import Address, MailboxFull
+
+R = TypeVar("R")
+
+ParkedHook = Callable[[ParkedCommand], Awaitable[None]]
+TraceHook = Callable[[Address, Any, BaseException | None], None]
+
+_TELLS_PER_CHECKPOINT = 256
+
+
+class Ref(Generic[R]):
+    """A handle to one address that spares the look-up; survives passivation and restarts."""
+
+    __slots__ = ("_cell", "_core", "address")
+
+    def __init__(self, core: Core, address: Address) -> None:
+        self.address = address
+        self._core = core
+        self._cell = core.cell_at(address)
+
+    def tell_nowait(self, command: Command[Any]) -> None:
+        """As `System.tell_nowait`, to this address whatever `command.to` says."""
+        cell = self._cell
+        queue = cell.queue
+        if queue is not None and len(queue) < cell.kind.capacity and not cell.kind.reentrant:
+            queue.append(command)
+            return
+        if cell.phase == DEAD:
+            cell = self._cell = self._core.cell_at(self.address)
+        if not self._core.offer(cell, command):
+            raise MailboxFull(cell.address, cell.kind.capacity)
+
+
+class System:
+    """A running tree of actors. Made by `open_system`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._budget = _TELLS_PER_CHECKPOINT
+
+    # -- commands ----------------------------------------------------------------------------
+
+    def tell_nowait(self, command: Command[Any]) -> None:
+        """Hand a command over without waiting.
+
+        Raises:
+            MailboxFull: no room (policies `backpressure` and `reject`).
+            ActorStopped: the actor is closed, or the system shuts down.
+        """
+        core = self._core
+        address = command.to
+        cell = core.cells.get(address) or core.cell_at(address)
+        queue = cell.queue
+        if queue is None:
+            core.wake(cell, command)
+        elif not core.offer(cell, command):
+            raise MailboxFull(address, cell.kind.capacity)
+
+    async def tell(self, command: Command[Any]) -> None:
+        """Hand a command over, waiting for room where the policy is `backpressure`.
+
+        Not a checkpoint each time (one in 256 is), so that a tell costs no scheduler pass.
+        Cancelled while it waits, the command was not handed over.
+
+        Raises:
+            MailboxFull: no room (policy `reject`).
+            ActorStopped: the actor is closed, or the system shuts down.
+        """
+        core = self._core
+        address = command.to
+        cell = core.cells.get(address) or core.cell_at(address)
+        self._budget -= 1
+        if not self._budget:
+            self._budget = _TELLS_PER_CHECKPOINT
+            await lowlevel.checkpoint()
+        if not core.offer(cell, command):
+            await core.wait_for_room(cell, command)
+
+    async def ask(self, command: Command[R]) -> R:
+        """Hand a command over and wait for its reply.
+
+        The caller's trio deadline travels with the command: once it has passed (or the caller is
+        cancelled) a command not yet begun is dropped. Inside a handler the deadline of the turn
+        in work is inherited.
+
+        Raises:
+            Refusal: the actor's answer (or any class in its `refusals`).
+            ActorCrashed: the actor failed with this command.
+            ActorStopped: it stopped before it was through with it.
+            Unavailable: the address backs off.
+            MailboxFull: no room (policy `reject`), or dropped (`drop_oldest`).
+            DeadlineExceeded: an inherited deadline passed.
+            AskCycle: the actor waits, directly or through others, for the asker.
+            NotAccepted: it has no handler for this command.
+        """
+        core = self._core
+        address = command.to
+        cell = core.cells.get(address) or core.cell_at(address)
+        task = lowlevel.current_task()
+        deadline = trio.current_effective_deadline()
+        worker = core.workers.get(task)
+        turn: Turn[Any]
+        if worker is None or worker.cell is None:
+            turn = Turn(command, deadline)
+        else:
+            turn = core.nested(worker, cell, command, deadline)
+        core.enqueue(cell, turn)
+        turn._task = task
+        await lowlevel.wait_task_rescheduled(turn._abandon)
+        if turn._state == FORWARDED:
+            turn = turn._last()
+        if turn._state == FAILED:
+            try:
+                raise turn._value
+            finally:
+                del turn
+        value: R = turn._value
+        return value
+
+    def ref(self, address: Address) -> Ref[Any]:
+        """A handle that tells to `address` without looking it up each time."""
+        return Ref(self._core, address)
+
+    # -- addresses ---------------------------------------------------------------------------
+
+    def is_live(self, address: Address) -> bool:
+        """Whether an incarnation is in memory there."""
+        cell = self._core.cells.get(address)
+        return cell is not None and cell.actor is not None and cell.phase == LIVE
+
+    def addresses(self, kind: str | None = None) -> Iterator[Address]:
+        """All registered addresses, of one kind or of all."""
+        for address in list(self._core.cells):
+            if kind is None or address.kind == kind:
+                yield address
+
+    def depth(self, address: Address) -> int:
+        """Commands queued at this address."""
+        cell = self._core.cells.get(address)
+        queue = cell.queue if cell is not None else None
+        return len(queue) if queue is not None and queue is not CLOSED else 0
+
+    async def stop(self, address: Address) -> None:
+        """End the incarnation at `address` ahead of its queue; returns when it has ended.
+
+        Its handler in work may finish. Queued askers get `ActorStopped`.
+        """
+        cell = self._core.cells.get(address)
+        if cell is None or cell.phase == DEAD:
+            return
+        extra = cell.extras()
+        if extra.ended is None:
+            extra.ended = trio.Event()
+        self._core.request_stop(cell)
+        await extra.ended.wait()
+        extra.ended = None
+
+    # -- observation -------------------------------------------------------------------------
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Commands nobody worked on."""
+        return self._core.dead
+
+    @property
+    def parked(self) -> tuple[ParkedCommand, ...]:
+        """The latest poison commands."""
+        return tuple(self._core.parked_commands)
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to all current subscribers of its class."""
+        self._core.events.publish(event)
+
+    def subscribe(
+        self, event_type: type[E], callback: Callable[[E], None]
+    ) -> AbstractContextManager[None]:
+        """Call `callback`, which must not wait, for each such event while the block runs."""
+        return self._core.events.subscribe(event_type, callback)
+
+    def stream(
+        self, event_type: type[E], capacity: int = 256
+    ) -> AbstractContextManager[EventQueue[E]]:
+        """Collect such events in a bounded queue (oldest dropped) while the block runs."""
+        return self._core.events.stream(event_type, capacity)
+
+    async def snapshot(
+        self,
+        kind: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        order: Order = "depth",
+    ) -> Snapshot:
+        """The tree, every kind, and one page of actors, largest `order` first.
+
+        Yields to other tasks every few milliseconds, so it is not one instant's picture.
+        """
+        return await take_snapshot(self._core, kind, limit, offset, order)
+
+
+@asynccontextmanager
+async def open_system(
+    tree: Supervisor,
+    *,
+    parked: ParkedHook | None = None,
+    trace: TraceHook | None = None,
+    seed: int | None = None,
+) -> AsyncIterator[System]:
+    """Start the tree; the block runs beside it; leaving the block shuts it down.
+
+    parked  awaited with each poison command before its asker is answered `Parked`
+    trace   called after each command: (address, command or turn, error or None)
+    seed    of the jitter, for repeatable simulations
+
+    If the root supervisor gives up, the block is cancelled and its `RestartsExhausted` raised.
+    Cancelled from outside, the system still drains within its shutdown times.
+    """
+    core = Core(seed)
+    core.parked = parked
+    core.trace = trace
+    system = core.system = System(core)
+    root = SupervisorRun(core, tree, None)
+    core.body.deadline = trio.current_effective_deadline()
+    error: Exception | None = None
+    async with trio.open_nursery() as outside:
+        outside.start_soon(_pass_on_cancel, core)
+        with trio.CancelScope(shield=True):
+            async with trio.open_nursery() as nursery:
+                core.nursery = nursery
+                core.spawn_worker = _spawner(core)
+                nursery.start_soon(core.timers.run, name="engine timers")
+                nursery.start_soon(core.passivation.run, name="engine passivation")
+                try:
+                    with core.body:
+                        await root.start()
+                        yield system
+                except Exception as raised:  # noqa: BLE001 - raised again, below, ungrouped
+                    error = raised
+                finally:
+                    await _shut_down(root, nursery)
+        outside.cancel_scope.cancel()
+    if core.failure is not None:
+        raise core.failure
+    if error is not None:
+        raise error
+    await lowlevel.checkpoint_if_cancelled()
+
+
+async def _pass_on_cancel(core: Core) -> None:
+    """The tree is shielded, so that it can drain; this carries a cancel to the block itself."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        core.body.cancel()
+
+
+async def _shut_down(root: SupervisorRun, nursery: trio.Nursery) -> None:
+    if not nursery.cancel_scope.cancel_called:  # else the engine's own tasks are gone already
+        with trio.CancelScope(shield=True):
+            await root.shut_down()
+    nursery.cancel_scope.cancel()
+
+
+def _spawner(core: Core) -> Callable[[Cell | None], None]:
+    def spawn(cell: Cell | None) -> None:
+        name = "engine worker" if cell is None else f"actor {cell.address}"
+        core.nursery.start_soon(run_worker, core, cell, name=name)
+
+    return spawn
