@@ -152,6 +152,12 @@ class Channel:
         else:
             member.deliver(parts)
 
+    def replay(self, member: Member, entries: Iterable[bytes]) -> None:
+        """Send one socket the encoded events that it missed."""
+        prefix = self._prefixes[member.dialect]
+        for entry in entries:
+            member.deliver((prefix + entry,))
+
     def fold(self) -> None:
         """Move what was published to the sockets' buffers: one blob per run of equal rooms."""
         batch, self._pending = self._pending, []

@@ -49,6 +49,7 @@ class Reactor:
         self._clients: dict[int, Client] = {}
         self._active: OrderedDict[Channel, None] = OrderedDict()
         self._reading = False
+        self._none_left = trio.lowlevel.ParkingLot()
         self._lot = trio.lowlevel.ParkingLot()
         self._wheel = Wheel(settings.timer_step, 0.0)
 
@@ -74,6 +75,13 @@ class Reactor:
             self._epoll.unregister(client.fd)
             self.stats.clients = len(self._clients)
             self._wheel.forget(client)
+            if not self._clients:
+                self._none_left.unpark_all()
+
+    async def emptied(self) -> None:
+        """Wait until no socket is open."""
+        while self._clients:
+            await self._none_left.park()
 
     def want_write(self, client: Client, wanted: bool) -> None:
         """Poll for writability too, or no more."""

@@ -42,6 +42,11 @@ def admins(company_id: CompanyId) -> str:
     return f"company-{company_id}-admin"
 
 
+def agents(company_id: CompanyId) -> str:
+    """Everybody of the company but its admins."""
+    return f"company-{company_id}-agent"
+
+
 def user(user_id: UserId) -> str:
     """One user's own room: all browsers of that user."""
     return f"user-{user_id}"
@@ -79,8 +84,8 @@ def _department(department_id: DepartmentId | None) -> str:
 def automatic_rooms(principal: Principal, dialect: int) -> tuple[str, ...]:
     """The rooms a socket is in from the start and cannot leave."""
     rooms = [mainchannel(principal.company_id), user(principal.user_id)]
-    if principal.is_admin:
-        rooms.append(admins(principal.company_id))
+    own = admins if principal.is_admin else agents
+    rooms.append(own(principal.company_id))
     if principal.is_super:
         rooms.append(SUPER)
     if dialect != ROOT:

@@ -1,54 +1,239 @@
 """The real-time server: accepts sockets, keeps rooms and fans committed events out."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
+import msgspec
 import trio
 
+from actors.events import UserChanged, UserRemoved
+from api.principal import Principal
+from api.realtime import rooms, wire
+from api.realtime.channel import Channel, Outgoing
+from api.realtime.engine_io import EngineIo
+from api.realtime.handshake import Receive, Scope, Send, respond
+from api.realtime.inbound import NO_TOKEN, Inbound, dismiss
+from api.realtime.namespaces import Connection, Socket
 from api.realtime.ports import RealtimePorts
+from api.realtime.protocol import Handshake, Session
+from api.realtime.reactor import Reactor
+from api.realtime.recovery import RECOVERABLE, Log, Saved
 from api.realtime.settings import RealtimeSettings
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+log = logging.getLogger(__name__)
+
+_HOUSEKEEPING = 1.0
+
+
+class RealtimeStats(msgspec.Struct, frozen=True):
+    """What the metrics page shows; counters since the start."""
+
+    companies: int
+    sessions: int
+    sockets: int
+    websockets: int
+    accepted: int
+    events: int
+    sends: int
+    slow_clients: int
 
 
 class RealtimeServer:
     """Socket.IO (both dialects) and the plain WebSocket API over one process's sockets."""
 
     def __init__(self, settings: RealtimeSettings, ports: RealtimePorts) -> None:
+        self.ports = ports
         self._settings = settings
-        self._ports = ports
+        self._reactor = Reactor(settings)
+        self._inbound = Inbound(self)
+        self._engine = EngineIo(settings, self._reactor, self._open_upper)
+        self._channels: dict[CompanyId, Channel] = {}
+        self._online: Counter[tuple[CompanyId, UserId]] = Counter()
+        self._nursery: trio.Nursery | None = None
+        self._boot = secrets.token_urlsafe(6)
+        self._events = 0
+
+    # -- life ------------------------------------------------------------------------------------
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve the sockets until cancelled; then every client is told and closed."""
-        raise NotImplementedError
+        """Serve the sockets until cancelled; then every socket is closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._reactor.run)
+                nursery.start_soon(self._housekeep)
+                self._nursery = nursery
+                task_status.started()
+        finally:
+            self._nursery = None
+
+    async def drain(self) -> None:
+        """Stop accepting, tell the clients that the server goes, and let their buffers empty.
+
+        Returns when all sockets are closed, after the settings' linger time at the latest.
+        """
+        self._engine.closing = True
+        for count, session in enumerate(list(self._engine.sessions.values()), 1):
+            session.close("server shutting down", code=1001)
+            if count % self._settings.sends_per_turn == 0:
+                await trio.lowlevel.checkpoint()
+        with trio.move_on_after(self._settings.close_linger):
+            await self._reactor.emptied()
+
+    async def _housekeep(self) -> None:
+        while True:
+            await trio.sleep(_HOUSEKEEPING)
+            now = self.now()
+            for channel in list(self._channels.values()):
+                if channel.log is not None:
+                    channel.log.expire(now)
+                if channel.empty:
+                    del self._channels[channel.company_id]
+
+    # -- requests --------------------------------------------------------------------------------
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request under `/socket.io/` or `/ws` (needs `run` to be running).
+        """Serve one request under `/socket.io/` (503 unless `run` is running).
 
         Polling is plain ASGI; a websocket upgrade takes the socket over by
         `scope["extensions"]["chatia.takeover"]() -> (non-blocking socket, unread bytes)`.
         """
-        raise NotImplementedError
+        if self._nursery is None:
+            await respond(send, 503)
+            return
+        await self._engine.asgi(scope, receive, send)
+
+    def _open_upper(self, session: Session, handshake: Handshake) -> Connection:
+        return Connection(session, handshake, self._inbound, self._settings, self.now())
+
+    # -- events out ------------------------------------------------------------------------------
 
     def emit(self, company_id: CompanyId, seq: int, event: DomainEvent) -> None:
         """Send a committed event to the rooms that the wire table names. Never waits or raises.
 
         Call it on the trio thread, in seq order per company. At most once per socket.
         """
-        raise NotImplementedError
+        self._events += 1
+        channel = self._channels.get(company_id)
+        if channel is None:
+            return
+        try:
+            for push in wire.pushes(event):
+                payload = {**push.payload, "seq": seq}
+                channel.publish(push.rooms, Outgoing(push.name, payload, seq, push.volatile))
+        except Exception:
+            log.exception("event %s has no wire form", event.kind)
+        if isinstance(event, UserChanged):
+            self.revalidate_user(company_id, event.user.id)
+        elif isinstance(event, UserRemoved):
+            self.revalidate_user(company_id, event.user_id)
+
+    # -- permissions -----------------------------------------------------------------------------
 
     def revoke(self, family: str) -> None:
         """Tell and drop every socket of a revoked login session."""
-        raise NotImplementedError
+        for socket in self._sockets():
+            if socket.principal is not None and socket.principal.family == family:
+                dismiss(socket, NO_TOKEN)
 
     def revalidate_user(self, company_id: CompanyId, user_id: UserId) -> None:
-        """A user's departments, profile or flags changed: its sockets reconnect with new rooms."""
-        raise NotImplementedError
+        """A user's departments, profile or flags may have changed: if they did, its sockets
+        connect again and get the rooms of today; if its session is gone, they are dropped.
+        """
+        channel = self._channels.get(company_id)
+        for member in channel.members((rooms.user(user_id),)) if channel else ():
+            if isinstance(member, Socket):
+                self.spawn(self._inbound.revalidate, member)
 
-    async def drain(self) -> None:
-        """Stop accepting, tell the clients that the server goes, and let their buffers empty."""
-        raise NotImplementedError
+    def _sockets(self) -> list[Socket]:
+        return [
+            member
+            for channel in self._channels.values()
+            for member in channel.members((rooms.mainchannel(channel.company_id),))
+            if isinstance(member, Socket)
+        ]
+
+    # -- what the rules of `inbound` need --------------------------------------------------------
+
+    def channel(self, company_id: CompanyId) -> Channel:
+        """The company's channel, made when it is missing."""
+        channel = self._channels.get(company_id)
+        if channel is None:
+            kept = Log(self._boot, self._settings.recovery_bytes)
+            channel = Channel(
+                company_id,
+                kept if self._settings.recovery_seconds > 0 else None,
+                self._reactor.activate,
+            )
+            self._channels[company_id] = channel
+        return channel
+
+    def spawn(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Run something that waits; its errors end neither the server nor other sockets."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self._fenced, work, *args)
+
+    async def _fenced(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        try:
+            await work(*args)
+        except Exception:
+            log.exception("work for a socket failed")
+
+    def seconds_left(self, principal: Principal) -> float:
+        """How long the principal's token is still good, in seconds."""
+        return principal.expires_at - datetime.now(UTC).timestamp()
+
+    def now(self) -> float:
+        """The monotonic clock of the sockets."""
+        return self._reactor.now()
+
+    def look_at(self, connection: Connection, delay: float) -> None:
+        """Tick the connection's session within `delay` seconds."""
+        self._reactor.call_at(connection.session, delay)
+
+    def arrived(self, socket: Socket) -> None:
+        """A socket is in its rooms: its user is online."""
+        self._count(socket, 1)
+
+    def departed(self, socket: Socket, reason: str) -> None:
+        """A socket left; its place is kept for a while when it may come back."""
+        self._count(socket, -1)
+        channel, principal = socket.channel, socket.principal
+        if not isinstance(channel, Channel) or principal is None or channel.log is None:
+            return
+        if socket.pid is not None and reason in RECOVERABLE:
+            until = self.now() + self._settings.recovery_seconds
+            saved = Saved(socket.id, socket.namespace, dict(socket.rooms), principal, until)
+            channel.log.save(socket.pid, saved)
+
+    def _count(self, socket: Socket, step: int) -> None:
+        principal = socket.principal
+        if principal is None:
+            return
+        key = principal.company_id, principal.user_id
+        self._online[key] += step
+        if self._online[key] == 0:
+            del self._online[key]
+        changed = self._online[key] == (1 if step > 0 else 0)
+        if changed and self.ports.presence_changed is not None:
+            self.ports.presence_changed(*key, step > 0)
+
+    # -- figures ---------------------------------------------------------------------------------
+
+    def stats(self) -> RealtimeStats:
+        """Figures for the metrics page."""
+        reactor = self._reactor.stats
+        return RealtimeStats(
+            companies=len(self._channels),
+            sessions=len(self._engine.sessions),
+            sockets=self._online.total(),
+            websockets=reactor.clients,
+            accepted=reactor.accepted,
+            events=self._events,
+            sends=reactor.sends,
+            slow_clients=reactor.overflowed,
+        )

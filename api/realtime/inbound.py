@@ -1,0 +1,334 @@
+"""What clients say: who may connect, which rooms they may join, and garbage survived in silence."""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import trio
+
+from api.principal import Principal
+from api.realtime import rooms
+from api.realtime.channel import ROOT, Channel
+from api.realtime.namespaces import Connection, Socket
+from api.realtime.ports import RealtimePorts
+from api.realtime.protocol import Handshake
+from api.realtime.recovery import same_permissions
+from storage.ids import CompanyId
+
+log = logging.getLogger(__name__)
+
+INVALID_NAMESPACE: Final = "Invalid namespace"
+FORBIDDEN: Final = "ERR_NO_PERMISSION"
+NO_TOKEN: Final = "ERR_SESSION_EXPIRED"  # the family's words for: log in
+EXPIRED: Final = "ERR_SESSION_EXPIRED"
+INTERNAL: Final = "ERR_INTERNAL"
+_MAX_REFERENCE: Final = 64
+_MAX_TOKEN: Final = 4096
+_PATIENCE: Final = 10.0
+
+
+class Refused(Exception):
+    """The client may not; `code` is what it is told."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Host(Protocol):
+    """What the rules need from the server around them."""
+
+    ports: RealtimePorts
+
+    def channel(self, company_id: CompanyId) -> Channel:
+        """The company's channel, made when it is missing."""
+
+    def spawn(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Run something that waits; its errors are its own business."""
+
+    def seconds_left(self, principal: Principal) -> float:
+        """How long the principal's token is still good, in seconds."""
+
+    def arrived(self, socket: Socket) -> None:
+        """A socket is in its rooms."""
+
+    def departed(self, socket: Socket, reason: str) -> None:
+        """A socket left; its rooms are still known."""
+
+    def look_at(self, connection: Connection, delay: float) -> None:
+        """Tick the connection's session within `delay` seconds."""
+
+    def now(self) -> float:
+        """The monotonic clock of the sockets."""
+
+
+def offered_token(handshake: Handshake, auth: dict[str, Any]) -> str | None:
+    """The token of a CONNECT: its auth object first, then the query; `Bearer ` is dropped."""
+    for offered in (auth.get("token"), handshake.query.get("token")):
+        if isinstance(offered, str):
+            token = offered.removeprefix("Bearer ").strip()
+            if token and token not in ("undefined", "null") and len(token) <= _MAX_TOKEN:
+                return token
+    return None
+
+
+class Inbound:
+    """The `Application` of every connection."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._events: dict[str, Callable[[Socket, list[Any], int | None], None]] = {
+            "joinChatBox": self._join_ticket,
+            "leaveChatBox": self._leave_ticket,
+            "joinChatBoxLeave": self._leave_ticket,
+            "joinNotification": self._join_notification,
+            "leaveNotification": self._leave_notification,
+            "joinTickets": self._join_tickets,
+            "leaveTickets": self._leave_tickets,
+            "joinTicketsLeave": self._leave_tickets,
+            "joinBackendlog": self._join_log,
+            "leaveBackendlog": self._leave_log,
+            "setLoglevel": self._refuse,
+            "debugCheckRoom": self._refuse,
+        }
+
+    # -- connecting ------------------------------------------------------------------------------
+
+    def connecting(self, connection: Connection, namespace: str, auth: dict[str, Any]) -> None:
+        """Check the token, then accept or refuse; packets wait meanwhile."""
+        parsed = rooms.parse_namespace(namespace)
+        if parsed is None:
+            connection.refuse(namespace, INVALID_NAMESPACE)
+            return
+        connection.hold()
+        self._host.spawn(self._connect, connection, namespace, *parsed, auth)
+
+    async def _connect(
+        self,
+        connection: Connection,
+        namespace: str,
+        dialect: int,
+        company_id: CompanyId | None,
+        auth: dict[str, Any],
+    ) -> None:
+        try:
+            principal = await self._principal(connection.handshake, company_id, auth)
+            if not connection.session.closed:
+                self._admit(connection, namespace, dialect, principal, auth)
+        except Refused as refused:
+            if not connection.session.closed:
+                connection.refuse(namespace, refused.code, {"code": refused.code})
+        finally:
+            connection.release()
+
+    async def _principal(
+        self, handshake: Handshake, company_id: CompanyId | None, auth: dict[str, Any]
+    ) -> Principal:
+        ports = self._host.ports
+        check, token = ports.authenticate, offered_token(handshake, auth)
+        if token is None and ports.authenticate_cookie is not None:
+            check, token = ports.authenticate_cookie, handshake.cookies.get("jrt")
+        if not token:
+            raise Refused(NO_TOKEN)
+        principal: Principal = await answer(check(token))
+        if company_id is not None and principal.company_id != company_id:
+            raise Refused(FORBIDDEN)
+        if self._host.seconds_left(principal) <= 0:
+            raise Refused(EXPIRED)
+        return principal
+
+    def _admit(
+        self,
+        connection: Connection,
+        namespace: str,
+        dialect: int,
+        principal: Principal,
+        auth: dict[str, Any],
+    ) -> None:
+        host = self._host
+        channel = host.channel(principal.company_id)
+        restored = None
+        pid, offset = auth.get("pid"), auth.get("offset")
+        if channel.log is not None and isinstance(pid, str) and isinstance(offset, str):
+            restored = channel.log.restore(pid, offset, namespace, principal, host.now())
+        if restored is None:
+            pid = None if channel.log is None else secrets.token_urlsafe(18)
+            socket = connection.accept(namespace, secrets.token_urlsafe(15), pid)
+        else:
+            socket = connection.accept(namespace, restored[0].socket_id, str(pid))
+        socket.principal = principal
+        socket.dialect = dialect
+        socket.channel = channel
+        left = host.seconds_left(principal)
+        socket.expires_at = host.now() + left
+        host.look_at(connection, left)
+        names = rooms.automatic_rooms(principal, dialect) if restored is None else None
+        for room in names or ():
+            channel.join(socket, room)
+        if restored is not None:
+            for room, count in restored[0].rooms.items():
+                channel.join(socket, room)
+                socket.rooms[room] = count
+            channel.replay(socket, restored[1])
+        host.arrived(socket)
+        if dialect == ROOT:
+            socket.emit("ready")
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def received(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        """Route an event by its name; unknown names and odd arguments are nobody's fault."""
+        name = args[0]
+        react = self._events.get(name) if isinstance(name, str) else None
+        if react is not None and socket.principal is not None:
+            react(socket, args, ack_id)
+
+    def _join_ticket(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        reference = _reference(args)
+        if reference is None:
+            socket.acknowledge(ack_id, "ERR_NO_TICKET_FOUND")
+            return
+        socket.connection.hold()
+        self._host.spawn(self._join_if_visible, socket, reference, ack_id)
+
+    async def _join_if_visible(self, socket: Socket, reference: str, ack_id: int | None) -> None:
+        try:
+            principal, channel = _placed(socket)
+            ticket_id = await answer(self._host.ports.may_see_ticket(principal, reference))
+            if socket.connection.sockets.get(socket.namespace) is not socket:
+                return
+            if ticket_id is None:
+                socket.acknowledge(ack_id, FORBIDDEN)
+                return
+            room = rooms.ticket(ticket_id)
+            channel.join(socket, room)
+            if reference != room:
+                socket.aliases = {**(socket.aliases or {}), reference: room}
+            socket.acknowledge(ack_id)
+        except Refused as refused:
+            socket.acknowledge(ack_id, refused.code)
+        finally:
+            socket.connection.release()
+
+    def _leave_ticket(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        reference = _reference(args)
+        if reference is not None:
+            room = (socket.aliases or {}).get(reference, reference)
+            if room.isdecimal():
+                _placed(socket)[1].leave(socket, room)
+        socket.acknowledge(ack_id)
+
+    def _join_notification(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        self._join(socket, rooms.notification_rooms(_placed(socket)[0]), ack_id)
+
+    def _leave_notification(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        self._leave(socket, rooms.notification_rooms(_placed(socket)[0]), ack_id)
+
+    def _join_tickets(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        self._join(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
+
+    def _leave_tickets(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        self._leave(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
+
+    def _join_log(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        if _placed(socket)[0].is_super:
+            self._join(socket, (rooms.BACKEND_LOG,), ack_id)
+        else:
+            socket.acknowledge(ack_id, FORBIDDEN)
+
+    def _leave_log(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        self._leave(socket, (rooms.BACKEND_LOG,), ack_id)
+
+    def _refuse(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        socket.acknowledge(ack_id, FORBIDDEN)
+
+    def _join(self, socket: Socket, names: tuple[str, ...], ack_id: int | None) -> None:
+        channel = _placed(socket)[1]
+        for room in names:
+            channel.join(socket, room)
+        socket.acknowledge(ack_id)
+
+    def _leave(self, socket: Socket, names: tuple[str, ...], ack_id: int | None) -> None:
+        principal, channel = _placed(socket)
+        kept = rooms.automatic_rooms(principal, socket.dialect)
+        for room in names:
+            if room not in kept or socket.rooms.get(room, 0) > 1:
+                channel.leave(socket, room)
+        socket.acknowledge(ack_id)
+
+    # -- leaving ---------------------------------------------------------------------------------
+
+    def expired(self, socket: Socket) -> None:
+        """The token ran out: tell the client, take it out, and hang up when that was all."""
+        dismiss(socket, EXPIRED)
+
+    def disconnected(self, socket: Socket, reason: str) -> None:
+        """Forget the socket, or keep its place for a while."""
+        if socket.channel is not None:
+            self._host.departed(socket, reason)
+            _placed(socket)[1].leave_all(socket)
+
+    def ended(self, connection: Connection, reason: str) -> None:
+        """Nothing is left to do: the sockets are gone already."""
+
+    async def revalidate(self, socket: Socket) -> None:
+        """Compare the socket's permissions with today's; a difference makes it connect again."""
+        port = self._host.ports.revalidate
+        if port is None or socket.principal is None:
+            return
+        try:
+            fresh: Principal = await answer(port(socket.principal))
+            if not same_permissions(fresh, socket.principal):
+                socket.connection.session.close("permissions changed", discard=True)
+        except Refused as refused:
+            if refused.code == INTERNAL:
+                socket.connection.session.close("permissions unknown", discard=True)
+            else:
+                dismiss(socket, refused.code)
+
+
+def dismiss(socket: Socket, code: str) -> None:
+    """Tell a client why, take it out of its namespace, and hang up when it is in no other."""
+    connection = socket.connection
+    if connection.sockets.get(socket.namespace) is not socket:
+        return
+    socket.emit("auth_error", {"error": code})
+    socket.disconnect("server namespace disconnect")
+    if not connection.sockets:
+        connection.session.close("forced server close")
+
+
+async def answer(question: Awaitable[Any]) -> Any:
+    """Await a port within the patience of a client; every failure becomes a `Refused`."""
+    try:
+        with trio.fail_after(_PATIENCE):
+            return await question
+    except Exception as error:
+        code = getattr(error, "code", None)
+        if not isinstance(code, str):
+            log.exception("a socket's question failed")
+            code = INTERNAL
+        raise Refused(code) from error
+
+
+def _placed(socket: Socket) -> tuple[Principal, Channel]:
+    principal, channel = socket.principal, socket.channel
+    if principal is None or not isinstance(channel, Channel):
+        msg = "the socket was not admitted"
+        raise TypeError(msg)
+    return principal, channel
+
+
+def _reference(args: list[Any]) -> str | None:
+    """A ticket id or uuid as clients write it; None for what is certainly no ticket."""
+    given = args[1] if len(args) > 1 else None
+    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
+        return str(given)
+    if not isinstance(given, str) or not 0 < len(given) <= _MAX_REFERENCE:
+        return None
+    return None if given in ("undefined", "null", "NaN") else given
+
+
+def _status(args: list[Any]) -> str:
+    return args[1] if len(args) > 1 and isinstance(args[1], str) else ""

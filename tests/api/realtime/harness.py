@@ -1,0 +1,138 @@
+"""A real-time server on a real port, with two companies of invented users, for tests."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import msgspec
+import trio
+
+from api.edge.server import EdgeServer, open_listeners
+from api.principal import Principal
+from api.realtime.ports import RealtimePorts
+from api.realtime.server import RealtimeServer
+from api.realtime.settings import RealtimeSettings
+from storage.events import DomainEvent
+from storage.ids import CompanyId, DepartmentId, TicketId, UserId
+
+
+def principal(
+    user_id: int = 1,
+    company_id: int = 1,
+    *,
+    profile: str = "user",
+    departments: tuple[int, ...] = (),
+    is_super: bool = False,
+    all_ticket: bool = False,
+    expires_in: float = 3600.0,
+    family: str | None = None,
+) -> Principal:
+    """An invented user."""
+    return Principal(
+        user_id=UserId(user_id),
+        company_id=CompanyId(company_id),
+        name=f"user {user_id}",
+        profile=profile,
+        is_super=is_super,
+        department_ids=tuple(DepartmentId(number) for number in departments),
+        all_ticket=all_ticket,
+        all_historic=False,
+        all_user_chat=False,
+        allow_group=False,
+        expires_at=datetime.now(UTC).timestamp() + expires_in,
+        family=family or f"family-{user_id}",
+    )
+
+
+class Denied(Exception):
+    """What the fake authentication raises."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class World:
+    """Who there is and who may see which ticket."""
+
+    COOKIE: ClassVar = "cookie-of-admin"
+
+    def __init__(self) -> None:
+        self.tokens = {
+            "admin": principal(1, profile="admin"),
+            "agent": principal(2, departments=(5,)),
+            "other-agent": principal(3, departments=(6,)),
+            "super": principal(4, is_super=True, profile="admin"),
+            "stranger": principal(9, company_id=2, profile="admin"),
+        }
+        self.visible: dict[str, set[str]] = {}
+        self.revoked: set[str] = set()
+        self.presence: list[tuple[int, int, bool]] = []
+
+    async def authenticate(self, token: str) -> Principal:
+        await trio.lowlevel.checkpoint()
+        if token == "expired":
+            raise Denied("ERR_SESSION_EXPIRED")
+        if token in self.revoked or token not in self.tokens:
+            raise Denied("ERR_INVALID_TOKEN")
+        return self.tokens[token]
+
+    async def authenticate_cookie(self, cookie: str) -> Principal:
+        if cookie != self.COOKIE:
+            raise Denied("ERR_INVALID_TOKEN")
+        return self.tokens["admin"]
+
+    async def revalidate(self, old: Principal) -> Principal:
+        await trio.lowlevel.checkpoint()
+        for name, known in self.tokens.items():
+            if known.user_id == old.user_id:
+                return await self.authenticate(name)
+        raise Denied("ERR_SESSION_EXPIRED")
+
+    async def may_see_ticket(self, who: Principal, reference: str) -> TicketId | None:
+        await trio.lowlevel.checkpoint()
+        if who.company_id == 1 and (who.is_admin or reference in ("7", "uuid-7")):
+            return TicketId(7)
+        return None
+
+    def ports(self, **changes: Any) -> RealtimePorts:
+        ports = RealtimePorts(
+            authenticate=self.authenticate,
+            authenticate_cookie=self.authenticate_cookie,
+            may_see_ticket=self.may_see_ticket,
+            revalidate=self.revalidate,
+            presence_changed=lambda *change: self.presence.append(change),
+        )
+        return msgspec.structs.replace(ports, **changes)
+
+
+class Said(DomainEvent, frozen=True, kw_only=True):
+    """An invented event: said to some rooms. Tests enter it into the wire table."""
+
+    kind: ClassVar[str] = "test.said"
+    rooms: tuple[str, ...]
+    name: str = "said"
+    payload: dict[str, Any] = {}
+
+    def ids(self) -> dict[str, int | str]:
+        return {}
+
+
+@asynccontextmanager
+async def serving(
+    world: World | None = None, settings: RealtimeSettings | None = None
+) -> AsyncGenerator[tuple[RealtimeServer, int]]:
+    """A running server and its port on the loopback address."""
+    server = RealtimeServer(
+        settings or RealtimeSettings(timer_step=0.02), (world or World()).ports()
+    )
+    listeners = open_listeners("127.0.0.1", 0)
+    edge = EdgeServer(server.asgi)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.run)
+        nursery.start_soon(edge.serve, listeners)
+        yield server, listeners[0].getsockname()[1]
+        nursery.cancel_scope.cancel()
+    for listener in listeners:
+        listener.close()
