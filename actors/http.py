@@ -19,6 +19,8 @@ from actors.addresses import BlockedUrl as BlockedUrl
 from actors.addresses import Origin as Origin
 from actors.addresses import Resolve, checked_address, checked_origin, resolve
 from actors.addresses import origin_of as origin_of
+from actors.breaker import Breaker, BreakerConfig
+from actors.connections import Connections, open_connections
 
 Hook = Callable[[], None]
 
@@ -71,9 +73,8 @@ class FetchFailed(Exception):
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the client. Times in seconds, sizes in bytes.
 
-    `origins`: configured API bases, e.g. "https://graph.facebook.com". A breaker opens after
-    `breaker_failures` failures of an origin in a row, for `breaker_open` seconds, doubling up to
-    `breaker_longest`.
+    `origins`: configured API bases, e.g. "https://graph.facebook.com". `connections` may be in use
+    at a time; `breaker` is per origin.
     """
 
     origins: tuple[str, ...] = ("https://graph.facebook.com",)
@@ -81,45 +82,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 100
     reply_limit: int = 1024 * 1024
     redirects: int = 3
-    breaker_failures: int = 8
-    breaker_open: float = 2.0
-    breaker_longest: float = 60.0
-
-
-class _Breaker:
-    """Failures in a row of one origin; while open, one trial at a time is let through."""
-
-    __slots__ = ("failures", "opened", "until")
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.opened = 0
-        self.until = 0.0
-
-    def wait(self, now: float) -> float:
-        """Seconds until a call may go out; 0 lets this one through."""
-        if self.until <= now:
-            return 0.0
-        return self.until - now
-
-    def trial(self, now: float, config: HttpConfig) -> None:
-        """An open breaker lets one call through and keeps the others out meanwhile."""
-        if self.opened:
-            self.until = now + self._pause(config)
-
-    def failed(self, now: float, config: HttpConfig) -> None:
-        self.failures += 1
-        if self.failures >= config.breaker_failures:
-            self.opened += 1
-            self.until = now + self._pause(config)
-
-    def succeeded(self) -> None:
-        self.failures = self.opened = 0
-        self.until = 0.0
-
-    def _pause(self, config: HttpConfig) -> float:
-        doubled: float = config.breaker_open * 2.0 ** min(max(self.opened - 1, 0), 16)
-        return min(doubled, config.breaker_longest)
+    breaker: BreakerConfig = BreakerConfig()
 
 
 _BREAKERS_KEPT: Final = 1000
@@ -133,16 +96,14 @@ class HttpClient:
     def __init__(
         self,
         config: HttpConfig,
-        trusted: httpx.AsyncClient,
-        guarded: httpx.AsyncClient,
+        connections: Connections,
         resolver: Resolve,
     ) -> None:
         self._config = config
-        self._trusted = trusted
-        self._guarded = guarded
+        self._connections = connections
         self._resolve = resolver
         self._origins = {origin for url in config.origins if (origin := origin_of(url))}
-        self._breakers: OrderedDict[Origin, _Breaker] = OrderedDict()
+        self._breakers: OrderedDict[Origin, Breaker] = OrderedDict()
 
     def is_configured(self, url: str) -> bool:
         """Whether `url` is on one of the configured origins."""
@@ -174,7 +135,7 @@ class HttpClient:
     async def _attempt(
         self, request: HttpRequest, limit: int, on_written: Hook | None
     ) -> HttpReply | HttpFailure:
-        exchange = _Exchange(request, limit, on_written)
+        exchange = _Exchange(request, limit, on_written, self._config.connect_timeout)
         result: HttpReply | HttpFailure = exchange.failure("no answer before the deadline")
         with trio.move_on_after(request.deadline) as scope:
             result = await self._checked(exchange)
@@ -194,12 +155,11 @@ class HttpClient:
         origin = origin_of(exchange.url)
         now = trio.current_time()
         breaker = self._breakers.get(origin) if origin else None
-        if breaker is not None:
-            if wait := breaker.wait(now):
-                return HttpFailure(reason="circuit open", written=False, retry_after=wait)
-            breaker.trial(now, self._config)
-        if origin in self._origins:
-            result = await exchange.run(self._trusted, exchange.url, {})
+        if breaker is not None and (wait := breaker.admit(now)):
+            return HttpFailure(reason="circuit open", written=False, retry_after=wait)
+        if origin is not None and origin in self._origins:
+            async with self._connections.kept(origin) as transport:
+                result = await exchange.run(transport, exchange.url)
             exchange.may_redirect = False
         else:
             result = await self._guarded_hop(exchange)
@@ -216,9 +176,13 @@ class HttpClient:
         except OSError as error:
             return exchange.failure(f"name not resolved: {error}")
         url = httpx.URL(exchange.url)
-        headers = {"host": url.netloc.decode("ascii")}
-        extensions = {"sni_hostname": origin.host}
-        return await exchange.run(self._guarded, url.copy_with(host=address), headers, extensions)
+        async with self._connections.single() as transport:
+            return await exchange.run(
+                transport,
+                url.copy_with(host=address),
+                headers=(("host", url.netloc.decode("ascii")),),
+                extensions={"sni_hostname": origin.host},
+            )
 
     def _count(self, origin: Origin | None, result: HttpReply | HttpFailure) -> None:
         if origin is None or (isinstance(result, HttpFailure) and result.blocked):
@@ -227,8 +191,8 @@ class HttpClient:
         bad = isinstance(result, HttpFailure) or result.status >= 500
         if not bad:
             return  # a healthy origin keeps no breaker
-        breaker = breaker or _Breaker()
-        breaker.failed(trio.current_time(), self._config)
+        breaker = breaker or Breaker(self._config.breaker)
+        breaker.failed(trio.current_time())
         self._breakers[origin] = breaker
         if len(self._breakers) > _BREAKERS_KEPT:
             self._breakers.popitem(last=False)
@@ -237,7 +201,9 @@ class HttpClient:
 class _Exchange:
     """One request on its way, through redirects; knows whether bytes went out."""
 
-    def __init__(self, request: HttpRequest, limit: int, on_written: Hook | None) -> None:
+    def __init__(
+        self, request: HttpRequest, limit: int, on_written: Hook | None, connect_timeout: float
+    ) -> None:
         self.request = request
         self.url = request.url
         self.headers = request.headers
@@ -245,28 +211,30 @@ class _Exchange:
         self.on_written = on_written
         self.written = False
         self.may_redirect = False
+        self.timeout = {"connect": connect_timeout, "pool": None, "read": None, "write": None}
 
     def failure(self, reason: str, *, blocked: bool = False) -> HttpFailure:
         return HttpFailure(reason=reason, written=self.written, blocked=blocked)
 
     async def run(
         self,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncHTTPTransport,
         url: httpx.URL | str,
-        headers: dict[str, str],
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
         extensions: dict[str, Any] | None = None,
     ) -> HttpReply | HttpFailure:
         """One exchange without redirects; every failure of the transport is a value."""
         request = self.request
         try:
-            outgoing = client.build_request(
+            outgoing = httpx.Request(
                 request.method,
                 url,
-                headers=[*self.headers, *headers.items(), ("accept-encoding", "identity")],
+                headers=[*self.headers, *headers, ("accept-encoding", "identity")],
                 content=request.body or None,
-                extensions={"trace": self._trace, **(extensions or {})},
+                extensions={"trace": self._trace, "timeout": self.timeout, **(extensions or {})},
             )
-            reply = await client.send(outgoing, stream=True)
+            reply = await transport.handle_async_request(outgoing)
         except httpx.HTTPError as error:
             return self.failure(_named(error))
         except (ValueError, TypeError) as error:
@@ -342,11 +310,5 @@ async def open_http_client(
 ) -> AsyncIterator[HttpClient]:
     """The client for the life of the program. Environment proxies are ignored on purpose."""
     config = config or HttpConfig()
-    timeout = httpx.Timeout(None, connect=config.connect_timeout, pool=config.connect_timeout)
-    kept = httpx.Limits(max_connections=config.connections, keepalive_expiry=15.0)
-    single = httpx.Limits(max_connections=config.connections, max_keepalive_connections=0)
-    async with (
-        httpx.AsyncClient(timeout=timeout, limits=kept, trust_env=False) as trusted,
-        httpx.AsyncClient(timeout=timeout, limits=single, trust_env=False) as guarded,
-    ):
-        yield HttpClient(config, trusted, guarded, resolver)
+    async with open_connections(config.connections) as connections:
+        yield HttpClient(config, connections, resolver)
