@@ -94,7 +94,7 @@ class Auth:
         family = await refresh_families.create(
             self._database,
             login.company_id,
-            id=secrets.token_urlsafe(24),
+            family=secrets.token_urlsafe(24),
             user_id=login.id,
             lifetime=float(self._settings.refresh_token_seconds),
             address=address,

@@ -1,14 +1,16 @@
 """Company settings: one typed row per company that decides how its tickets are handled."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
+from storage.database import Database, Tx
 from storage.ids import CompanyId
 from storage.metadata import at, company, flag, metadata, of_company, string, version
+from storage.sql import prepared
 
 MenuStyle = Literal["text", "list", "button"]
 HoursScope = Literal["disabled", "company", "connection", "queue"]
@@ -124,3 +126,26 @@ class CompanySettingsPatch(msgspec.Struct, frozen=True, kw_only=True):
     lgpd_ask_always: bool | UnsetType = UNSET
     lgpd_link: str | UnsetType = UNSET
     lgpd_message: str | UnsetType = UNSET
+
+
+_MINE: Final = company_settings.c.company_id == sa.bindparam("company", type_=sa.BigInteger)
+_GET: Final = prepared(sa.select(company_settings).where(_MINE))
+
+
+async def get(database: Database, company_id: CompanyId) -> CompanySettings:
+    """The settings of a company. Raises NotFound for an unknown one."""
+    return await database.one(_GET, into=CompanySettings, company=company_id)
+
+
+async def change(tx: Tx, company_id: CompanyId, patch: CompanySettingsPatch) -> CompanySettings:
+    """Set what the patch sets; counts the version up."""
+    values = {
+        name: value for name, value in msgspec.structs.asdict(patch).items() if value is not UNSET
+    }
+    statement = (
+        sa.update(company_settings)
+        .where(company_settings.c.company_id == company_id)
+        .values(**values, updated_at=sa.func.now(), version=company_settings.c.version + 1)
+        .returning(company_settings)
+    )
+    return await tx.one(statement, into=CompanySettings)

@@ -11,8 +11,9 @@ DURABILITY: Final = ("fsync", "full_page_writes", "synchronous_commit")
 """Settings without which a confirmed commit may be lost."""
 
 _settings = sa.table("pg_settings", sa.column("name", sa.Text), sa.column("setting", sa.Text))
+_NAMES: Final = sa.bindparam("names", type_=sa.ARRAY(sa.Text))
 _LOOK: Final = prepared(
-    sa.select(_settings.c.name, _settings.c.setting).where(_settings.c.name.in_(DURABILITY))
+    sa.select(_settings.c.name, _settings.c.setting).where(_settings.c.name == sa.any_(_NAMES))
 )
 
 
@@ -21,5 +22,5 @@ async def weakened(database: Database) -> tuple[str, ...]:
 
     Raises DatabaseUnavailable when Postgres does not answer.
     """
-    rows = await database.rows(_LOOK)
+    rows = await database.rows(_LOOK, names=list(DURABILITY))
     return tuple(row[0] for row in rows if row[1] in ("off", "local"))

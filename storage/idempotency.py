@@ -1,13 +1,16 @@
 """Idempotency keys: a repeated request gets the stored reply of the first."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
+from storage.database import Database
 from storage.ids import CompanyId, UserId
 from storage.metadata import at, belongs_to, company, document, metadata, string
+from storage.sql import prepared
 
 idempotency_keys = sa.Table(
     "idempotency_keys",
@@ -41,3 +44,105 @@ class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] | None
     reply: bytes | None
     created_at: datetime
+
+
+_t = idempotency_keys.c
+_MINE: Final = sa.and_(
+    _t.company_id == sa.bindparam("company", type_=sa.BigInteger),
+    _t.user_id == sa.bindparam("user", type_=sa.BigInteger),
+    _t.key == sa.bindparam("name", type_=sa.Text),
+)
+_new = insert(idempotency_keys).values(
+    company_id=sa.bindparam("company", type_=sa.BigInteger),
+    user_id=sa.bindparam("user", type_=sa.BigInteger),
+    key=sa.bindparam("name", type_=sa.Text),
+    request_digest=sa.bindparam("digest", type_=sa.LargeBinary),
+    epoch=sa.bindparam("start", type_=sa.BigInteger),
+)
+_CLAIM: Final = prepared(
+    _new.on_conflict_do_update(
+        index_elements=[_t.company_id, _t.user_id, _t.key],
+        set_={"epoch": _new.excluded.epoch, "created_at": sa.func.now()},
+        where=sa.and_(
+            _t.state == "running",
+            _t.epoch < _new.excluded.epoch,
+            _t.request_digest == _new.excluded.request_digest,
+        ),
+    ).returning(sa.literal(True))
+)
+_FIND: Final = prepared(sa.select(idempotency_keys).where(_MINE))
+_FINISH: Final = prepared(
+    sa.update(idempotency_keys)
+    .where(_MINE)
+    .values(
+        state="done",
+        status=sa.bindparam("code", type_=sa.Integer),
+        headers=sa.bindparam("head", type_=idempotency_keys.c.headers.type),
+        reply=sa.bindparam("content", type_=sa.LargeBinary),
+    )
+)
+_RELEASE: Final = prepared(sa.delete(idempotency_keys).where(_MINE, _t.state == "running"))
+_PURGE: Final = prepared(
+    sa.delete(idempotency_keys).where(
+        _t.created_at < sa.bindparam("before", type_=_t.created_at.type)
+    )
+)
+
+
+async def claim(
+    database: Database,
+    company_id: CompanyId,
+    user_id: UserId,
+    key: str,
+    *,
+    digest: bytes,
+    epoch: int,
+) -> IdempotencyKey | None:
+    """Take the key for this request: None means that it is ours to execute.
+
+    Otherwise the request that holds it. A key whose process (an older `epoch`) died while the
+    same request was running is ours.
+    """
+    while True:
+        ours = await database.value(
+            _CLAIM, company=company_id, user=user_id, name=key, digest=digest, start=epoch
+        )
+        if ours:
+            return None
+        found = await database.first(
+            _FIND, into=IdempotencyKey, company=company_id, user=user_id, name=key
+        )
+        if found is not None:  # else it was released in between: claim again
+            return found
+
+
+async def finish(
+    database: Database,
+    company_id: CompanyId,
+    user_id: UserId,
+    key: str,
+    *,
+    status: int,
+    headers: dict[str, str],
+    reply: bytes,
+) -> None:
+    """Store the answer that repetitions get."""
+    await database.execute(
+        _FINISH,
+        company=company_id,
+        user=user_id,
+        name=key,
+        code=status,
+        head=headers,
+        content=reply,
+    )
+
+
+async def release(database: Database, company_id: CompanyId, user_id: UserId, key: str) -> None:
+    """Free a key whose request was not executed."""
+    await database.execute(_RELEASE, company=company_id, user=user_id, name=key)
+
+
+async def purge(database: Database, before: datetime) -> int:
+    """Installation-wide: forget keys older than `before`; returns how many."""
+    return await database.execute(_PURGE, before=before)

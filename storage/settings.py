@@ -1,12 +1,16 @@
 """Settings: key and value rows of a company; those of company 1 hold for the installation."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
+from storage.database import Database, Tx
 from storage.ids import CompanyId, SettingId
 from storage.metadata import at, company, metadata, of_company, row_id, string
+from storage.sql import prepared
 
 INSTALLATION = CompanyId(1)
 """The company whose rows are the installation's settings."""
@@ -34,3 +38,37 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     created_at: datetime
     updated_at: datetime
+
+
+_t = settings.c
+_OF_COMPANY: Final = _t.company_id == sa.bindparam("company", type_=sa.BigInteger)
+_ALL: Final = prepared(sa.select(settings).where(_OF_COMPANY).order_by(_t.key))
+_FIND: Final = prepared(
+    sa.select(settings).where(_OF_COMPANY, _t.key == sa.bindparam("name", type_=sa.Text))
+)
+_new = insert(settings).values(
+    company_id=sa.bindparam("company", type_=sa.BigInteger),
+    key=sa.bindparam("name", type_=sa.Text),
+    value=sa.bindparam("text", type_=sa.Text),
+)
+_PUT: Final = prepared(
+    _new.on_conflict_do_update(
+        index_elements=[_t.company_id, _t.key],
+        set_={"value": _new.excluded.value, "updated_at": sa.func.now()},
+    ).returning(settings)
+)
+
+
+async def all_of(database: Database, company_id: CompanyId) -> list[Setting]:
+    """Every row of the company, by key."""
+    return await database.all(_ALL, into=Setting, company=company_id)
+
+
+async def find(database: Database, company_id: CompanyId, key: str) -> Setting | None:
+    """One row, or None."""
+    return await database.first(_FIND, into=Setting, company=company_id, name=key)
+
+
+async def put(tx: Tx, company_id: CompanyId, key: str, value: str) -> Setting:
+    """Write a key's text, new or not."""
+    return await tx.one(_PUT, into=Setting, company=company_id, name=key, text=value)
