@@ -1,14 +1,12 @@
 """Refusals of the domain: expected answers, each with the stable code that reaches the wire."""
 
-from typing import ClassVar
-
 from engine import Address, Refusal
 
 
 class DomainRefusal(Refusal):
     """Base of the expected noes of this system; `code` is the family's error code."""
 
-    code: ClassVar[str] = "ERR_REFUSED"
+    code: str = "ERR_REFUSED"
 
 
 class InvalidRequest(DomainRefusal):

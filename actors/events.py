@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from storage.events import DomainEvent
-from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
+from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
 from storage.views import ConnectionView, ContactView, MessageView, TicketView, UserView
 
 

@@ -178,8 +178,8 @@ class HubPublisher:
 
     def hub(self, address: Address) -> HubActor:
         """The hub actor of the company that `address` names."""
-        (_, company_id) = address
-        return HubActor(company_id, self._sink, self._log, self._lost)
+        assert isinstance(address.key, int)
+        return HubActor(CompanyId(address.key), self._sink, self._log, self._lost)
 
     def __call__(self, pairs: Sequence[Pair]) -> None:
         self._snapshots.published(pairs)

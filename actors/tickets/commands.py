@@ -7,7 +7,15 @@ from msgspec import UNSET, UnsetType
 
 from actors.channels.base import Inbound, Outbound
 from engine import Address, Command
-from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
+from storage.ids import (
+    CompanyId,
+    ConnectionId,
+    ContactId,
+    DepartmentId,
+    MessageId,
+    TicketId,
+    UserId,
+)
 from storage.views import MessageView, TicketView
 
 R_co = TypeVar("R_co", covariant=True)
@@ -46,15 +54,10 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TakeInbound(TicketCommand[Delivered], frozen=True, kw_only=True):
-    """Inputs of one conversation from one connection, in order of arrival.
-
-    `authors` are the contacts who wrote them where that is not the conversation's contact
-    (groups), position by position; empty outside groups. Foldable.
-    """
+    """Inputs of one conversation from one connection, in order of arrival. Foldable."""
 
     connection_id: ConnectionId
     inbounds: tuple[Inbound, ...]
-    authors: tuple[ContactId | None, ...] = ()
 
 
 class CreateTicket(TicketCommand[TicketView], frozen=True, kw_only=True):
@@ -82,14 +85,14 @@ class UpdateTicket(TicketCommand[TicketView], frozen=True, kw_only=True):
     ticket_id: TicketId
     by: UserId | None
     status: str | UnsetType = UNSET
-    user_id: UserId | None | UnsetType = UNSET
-    department_id: DepartmentId | None | UnsetType = UNSET
-    connection_id: ConnectionId | None | UnsetType = UNSET
+    user_id: UserId | UnsetType | None = UNSET
+    department_id: DepartmentId | UnsetType | None = UNSET
+    connection_id: ConnectionId | UnsetType | None = UNSET
     unread: int | UnsetType = UNSET
     last_message: str | UnsetType = UNSET
     is_bot: bool | UnsetType = UNSET
     use_integration: bool | UnsetType = UNSET
-    integration_id: int | None | UnsetType = UNSET
+    integration_id: int | UnsetType | None = UNSET
     bot_budget_used: int | UnsetType = UNSET
     farewell: bool = True
     transferred: bool = False
@@ -101,7 +104,7 @@ def accept(
     contact_id: ContactId,
     ticket_id: TicketId,
     user_id: UserId,
-    department_id: DepartmentId | None | UnsetType = UNSET,
+    department_id: DepartmentId | UnsetType | None = UNSET,
 ) -> UpdateTicket:
     """The agent takes a waiting ticket."""
     return UpdateTicket(
