@@ -10,6 +10,8 @@ import trio
 
 from api.edge.server import EdgeServer, open_listeners
 from api.principal import Principal
+from api.realtime import wire
+from api.realtime.handshake import Receive, Scope, Send, respond
 from api.realtime.ports import RealtimePorts
 from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
@@ -73,14 +75,17 @@ class World:
     async def authenticate(self, token: str) -> Principal:
         await trio.lowlevel.checkpoint()
         if token == "expired":
-            raise Denied("ERR_SESSION_EXPIRED")
+            msg = "ERR_SESSION_EXPIRED"
+            raise Denied(msg)
         if token in self.revoked or token not in self.tokens:
-            raise Denied("ERR_INVALID_TOKEN")
+            msg = "ERR_INVALID_TOKEN"
+            raise Denied(msg)
         return self.tokens[token]
 
     async def authenticate_cookie(self, cookie: str) -> Principal:
         if cookie != self.COOKIE:
-            raise Denied("ERR_INVALID_TOKEN")
+            msg = "ERR_INVALID_TOKEN"
+            raise Denied(msg)
         return self.tokens["admin"]
 
     async def revalidate(self, old: Principal) -> Principal:
@@ -88,7 +93,8 @@ class World:
         for name, known in self.tokens.items():
             if known.user_id == old.user_id:
                 return await self.authenticate(name)
-        raise Denied("ERR_SESSION_EXPIRED")
+        msg = "ERR_SESSION_EXPIRED"
+        raise Denied(msg)
 
     async def may_see_ticket(self, who: Principal, reference: str) -> TicketId | None:
         await trio.lowlevel.checkpoint()
@@ -113,10 +119,61 @@ class Said(DomainEvent, frozen=True, kw_only=True):
     kind: ClassVar[str] = "test.said"
     rooms: tuple[str, ...]
     name: str = "said"
-    payload: dict[str, Any] = {}
+    payload: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def ids(self) -> dict[str, int | str]:
         return {}
+
+
+wire.wire(Said)(lambda said: [wire.Push(said.rooms, said.name, said.payload)])
+
+
+class Remote:
+    """The server behind a small control path, so that another process can drive it.
+
+    POST /control with `{"do": name, ...}`: say, revoke, grant, drain, stats.
+    """
+
+    def __init__(self, server: RealtimeServer, world: World) -> None:
+        self._server = server
+        self._world = world
+        self._seq = 0
+
+    async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/control":
+            await self._server.asgi(scope, receive, send)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        await respond(send, 200, msgspec.json.encode(self._do(msgspec.json.decode(body))))
+
+    def _do(self, order: dict[str, Any]) -> object:
+        match order["do"]:
+            case "say":
+                company = CompanyId(order.get("company", 1))
+                for _ in range(order.get("times", 1)):
+                    self._seq += 1
+                    said = Said(
+                        company_id=company,
+                        rooms=tuple(order["rooms"]),
+                        name=order.get("name", "said"),
+                        payload=order.get("payload", {}),
+                    )
+                    self._server.emit(company, self._seq, said)
+                return self._seq
+            case "grant":
+                self._world.tokens[order["token"]] = principal(**order["principal"])
+                self._world.revoked.discard(order["token"])
+            case "revoke":
+                self._world.revoked.add(order["token"])
+                self._server.revoke(self._world.tokens[order["token"]].family)
+            case "stats":
+                return self._server.stats()
+        return None
 
 
 @asynccontextmanager
@@ -124,11 +181,10 @@ async def serving(
     world: World | None = None, settings: RealtimeSettings | None = None
 ) -> AsyncGenerator[tuple[RealtimeServer, int]]:
     """A running server and its port on the loopback address."""
-    server = RealtimeServer(
-        settings or RealtimeSettings(timer_step=0.02), (world or World()).ports()
-    )
+    world = world or World()
+    server = RealtimeServer(settings or RealtimeSettings(timer_step=0.02), world.ports())
     listeners = open_listeners("127.0.0.1", 0)
-    edge = EdgeServer(server.asgi)
+    edge = EdgeServer(Remote(server, world).asgi)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
         nursery.start_soon(edge.serve, listeners)
