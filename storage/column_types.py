@@ -1,6 +1,7 @@
 """How a column's values travel as one typed array, and which Python values they may be."""
 
 import datetime as dt
+import math
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,7 +19,7 @@ Types = tuple[type, ...]
 
 
 class ColumnType(NamedTuple):
-    """One column type: array element type on the wire, cast inside Postgres, accepted values."""
+    """One column type: element type of its array, cast inside Postgres, accepted values."""
 
     array: str
     cast: str | None
@@ -70,6 +71,15 @@ def json_text(value: object) -> str:
     return text
 
 
+def _finite(value: float) -> float | str:
+    """JSON has no word for infinity and not-a-number; Postgres reads Python's."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _hex(value: bytes | bytearray | memoryview) -> str:
+    return "\\x" + value.hex()
+
+
 def _at_most(length: int) -> Check:
     def check(value: str) -> str:
         if len(value) > length:
@@ -88,12 +98,12 @@ _INTEGERS: tuple[tuple[type[Any], str, int], ...] = (
 
 _PLAIN: tuple[tuple[type[Any], ColumnType], ...] = (
     (sa.Boolean, ColumnType("boolean", None, (bool,))),
-    (sa.Double, ColumnType("float8", None, (float, int), check=float)),
-    (sa.Float, ColumnType("float8", None, (float, int), check=float)),
+    (sa.Double, ColumnType("float8", None, (float, int), check=_finite)),
+    (sa.Float, ColumnType("float8", None, (float, int), check=_finite)),
     (sa.Numeric, ColumnType("numeric", None, (Decimal, int))),
     (sa.Date, ColumnType("date", None, (dt.date,))),
     (sa.Uuid, ColumnType("uuid", None, (uuid.UUID,))),
-    (sa.LargeBinary, ColumnType("bytea", None, (bytes, bytearray, memoryview))),
+    (sa.LargeBinary, ColumnType("bytea", None, (bytes, bytearray, memoryview), check=_hex)),
 )
 
 

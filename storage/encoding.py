@@ -41,7 +41,6 @@ class Plan(NamedTuple):
     texts: Callable[[Values], Values] | None
     integers: tuple[tuple[Callable[[Values], Values], int, int], ...]
     checks: tuple[tuple[int, Check], ...]
-    blobs: Callable[[Values], Values] | None
     seqs: tuple[int, ...]
     cost: int
 
@@ -77,8 +76,6 @@ class Encoder:
             size += len(text)
             if not text.isascii() or "\0" in text:
                 size += self._check_texts(values)
-        if plan.blobs is not None:
-            size += sum(map(len, plan.blobs(values)))
         if plan.checks:
             values, more = self._apply(plan, values)
             size += more
@@ -134,7 +131,6 @@ class Encoder:
             texts=_picker([p for p, kind in present if kind.is_text]),
             integers=tuple(_by_width(present)),
             checks=tuple((place, kind.check) for place, kind in present if kind.check),
-            blobs=_picker([p for p, kind in present if kind.array == "bytea"]),
             seqs=tuple(p for p, value in enumerate(values) if type(value) is self._seq_type),
             cost=_ROW_COST + _VALUE_COST * len(values),
         )

@@ -1,6 +1,7 @@
 """The SQL of a unit's statements: one array per column, one statement for any number of rows.
 
-Text here is built from declared tables and columns only; values always travel as parameters.
+SQL is built from declared tables and columns only; values always travel as parameters, each column
+as the text of an array literal (see `storage.array_literals`).
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _source(types: Sequence[ColumnType]) -> str:
-    arrays = ", ".join(f"${place}::{kind.array}[]" for place, kind in enumerate(types, 1))
+    arrays = ", ".join(f"${place}::text::{kind.array}[]" for place, kind in enumerate(types, 1))
     names = ", ".join(f"c{place}" for place in range(len(types)))
     return f"unnest({arrays}) AS u ({names})"
 

@@ -99,7 +99,7 @@ class Frame:
         outcomes: list[Outcome] = []
         complete = True
         for statement, rows in work.ordered():
-            returned = await self._session.fetch(statement.sql, *rows.columns(statement))
+            returned = await self._session.fetch(statement.sql, *rows.arrays(statement))
             if statement.returns:
                 complete = complete and len(returned) == len(rows.values)
                 outcomes.append((statement, rows, returned))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from storage.array_literals import array_literal
 from storage.unit import Statement
 from storage.writer.entry import Entry
 
@@ -19,8 +20,11 @@ class Rows:
         self.entries: list[Entry] = []
         self.seq_places: set[int] = set()
 
-    def columns(self, statement: Statement) -> list[Sequence[Any]]:
-        """One array per column, event numbers filled in, repeated keys reduced."""
+    def arrays(self, statement: Statement) -> list[str]:
+        """One array literal per column, event numbers filled in, repeated keys reduced."""
+        return [array_literal(column) for column in self._columns(statement)]
+
+    def _columns(self, statement: Statement) -> list[Sequence[Any]]:
         columns: list[Sequence[Any]] = list(zip(*self.values, strict=True))
         for place in self.seq_places:
             columns[place] = [

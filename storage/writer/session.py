@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from storage import faults
+from storage.array_literals import array_literal
 from storage.bridge import AsyncpgConnection, connect
 from storage.errors import Fenced
 
@@ -50,9 +51,10 @@ ADD_STREAMS = (
 STORE_EVENTS = (
     "WITH stored AS (INSERT INTO events (company_id, seq, kind, ids)"
     " SELECT u.c0, u.c1, u.c2, u.c3::jsonb"
-    " FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS u (c0, c1, c2, c3))"
+    " FROM unnest("
+    "$1::text::bigint[], $2::text::bigint[], $3::text::text[], $4::text::text[]) AS u (c0, c1, c2, c3))"
     " UPDATE company_stream AS s SET last_seq = u.c1"
-    " FROM unnest($5::bigint[], $6::bigint[]) AS u (c0, c1) WHERE s.company_id = u.c0"
+    " FROM unnest($5::text::bigint[], $6::text::bigint[]) AS u (c0, c1) WHERE s.company_id = u.c0"
 )
 MARKER = "SELECT epoch, batch FROM shards WHERE id = $1 FOR UPDATE"
 
@@ -129,7 +131,8 @@ class Session:
         self, events: tuple[list[int], list[int], list[str], list[str]], last: dict[int, int]
     ) -> None:
         """Insert the events and advance the companies' streams."""
-        await self.fetch(STORE_EVENTS, *events, list(last), list(last.values()))
+        columns = (*events, list(last), list(last.values()))
+        await self.fetch(STORE_EVENTS, *[array_literal(column) for column in columns])
 
     async def commit(self) -> None:
         """Send COMMIT and await its answer."""
