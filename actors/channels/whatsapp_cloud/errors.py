@@ -154,7 +154,7 @@ def _not_answered(failure: HttpFailure) -> SendResult:
         code="ERR_BLOCKED_URL" if failure.blocked else "ERR_NOT_CONNECTED",
         message=failure.reason,
         permanent=failure.blocked,
-        retry_after=failure.retry_after or 2.0,
+        retry_after=0.0 if failure.blocked else failure.retry_after or 2.0,
         scope="account",
         category="network",
         alert=failure.blocked,

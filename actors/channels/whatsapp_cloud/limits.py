@@ -3,6 +3,8 @@
 Lengths are characters. Each breach has a stable code, so that a client can explain it.
 """
 
+import msgspec
+
 from actors.channels.outbound import (
     Outbound,
     OutButtons,
@@ -18,6 +20,9 @@ from actors.channels.outbound import (
     OutUrlButton,
     refuse,
 )
+from actors.channels.whatsapp_cloud.tolerant import BAD_JSON
+
+_COMPONENTS = msgspec.json.Decoder(list[dict[str, object]])
 
 TEXT = 4096
 CAPTION = 1024
@@ -99,6 +104,10 @@ def _list(message: OutList) -> None:
 def _template(message: OutTemplate) -> None:
     _fits(message.name, 512, "ERR_TEMPLATE_NAME", "the template's name")
     _fits(message.language, 20, "ERR_TEMPLATE_LANGUAGE", "the template's language")
+    try:
+        _COMPONENTS.decode(message.components)
+    except BAD_JSON:
+        refuse("ERR_TEMPLATE_COMPONENTS", "the components must be a list of objects")
 
 
 def _location(message: OutLocation) -> None:

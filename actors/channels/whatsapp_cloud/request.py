@@ -176,13 +176,20 @@ def body_of(message: Outbound, outbox_id: int) -> bytes:
         base |= {"status": "read", "message_id": message.message_id}
         if message.typing:
             base["typing_indicator"] = {"type": "text"}
-        return msgspec.json.encode(base)
+        return _encoded(base)
     base |= _recipient(message)
     base |= _content(message)
     if message.quoted_id and not isinstance(message, OutReaction):
         base["context"] = {"message_id": message.quoted_id}
     base["biz_opaque_callback_data"] = f"{CALLBACK}{outbox_id}"
-    return msgspec.json.encode(base)
+    return _encoded(base)
+
+
+def _encoded(body: Json) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (ValueError, TypeError, msgspec.MsgspecError) as error:
+        refuse("ERR_TEXT_INVALID", f"the message cannot be written as JSON: {error}")
 
 
 def endpoint(base_url: str, version: str, *parts: str) -> str:
