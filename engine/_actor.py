@@ -58,12 +58,14 @@ class Actor:
     park_after: ClassVar[int] = 3
     slow: ClassVar[float] = 1.0
     handlers: ClassVar[Handlers] = Handlers()
+    plain: ClassVar[dict[type, Callable[..., Any]]] = {}  # those of the hot path
 
     _cell: "Cell"
 
     def __init_subclass__(cls, accepts: type[Command[Any]] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.handlers = collect_handlers(cls, accepts)
+        cls.plain = cls.handlers.plain
 
     @property
     def address(self) -> Address:

@@ -218,6 +218,7 @@ class Kind:
         self.idle_timeout = 300.0
         self.refusals: tuple[type[BaseException], ...] = ANSWERS
         self.reentrant: frozenset[type] = frozenset()
+        self.slow = Actor.slow
         self.starts = self.stops = False
         self.supervisor = ""
         self.budgets: dict[Address, Budget] = {}
@@ -246,6 +247,7 @@ class Kind:
         self.policy = actor_class.mailbox
         self.capacity = self.policy.capacity
         self.idle_timeout = actor_class.idle_timeout if self.virtual else inf
+        self.slow = actor_class.slow
         self.refusals = (*ANSWERS, *actor_class.refusals, *actor_class.reload_on)
         self.reentrant = actor_class.handlers.reentrant
         self.starts = actor_class.on_start is not Actor.on_start

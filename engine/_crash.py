@@ -4,7 +4,7 @@ from typing import Any
 
 import trio
 
-from engine._cell import COLD, STOPPING, Cell, Item
+from engine._cell import COLD, STOPPING, Cell, Extra, Item
 from engine._command import Command
 from engine._core import Core
 from engine._events import ActorFailed, CommandParked
@@ -112,33 +112,41 @@ async def _park(
 
 async def end_incarnation(core: Core, cell: Cell, error: Exception | None) -> None:
     """Take an incarnation down: child tasks, timers, deferred turns, death notices."""
-    extra = cell.extra
     cell.phase = STOPPING
+    extra = cell.extra
     if extra is not None:
-        for timer in list(extra.timers):
-            timer.cancel()
-        extra.timers.clear()
-        if extra.children:
-            extra.quiet = trio.Event()
-            for scope in list(extra.children):
-                scope.cancel()
-            await extra.quiet.wait()
-            extra.quiet = None
-        extra.errors.clear()
+        await _end_tasks(extra)
         answer: Exception = ActorStopped(cell.address)
         if error is not None and not isinstance(error, cell.kind.refusals):
             answer = ActorCrashed(cell.address, error)
         for turn in list(extra.deferred):
             turn.fail(answer)
         extra.deferred.clear()
-        for watched in list(extra.watching):
-            core.unwatch(cell, watched)
-        for watcher in extra.watchers:
-            core.notify(watcher, cell.address, None if error is None else repr(error))
-        extra.watchers.clear()
+        _tell_watchers(core, cell, extra, error)
     if cell.actor is not None:
         cell.actor = None
         cell.kind.live -= 1
     cell.phase = COLD
     if extra is not None and extra.ended is not None:
         extra.ended.set()
+
+
+async def _end_tasks(extra: Extra) -> None:
+    for timer in list(extra.timers):
+        timer.cancel()
+    extra.timers.clear()
+    if extra.children:
+        extra.quiet = trio.Event()
+        for scope in list(extra.children):
+            scope.cancel()
+        await extra.quiet.wait()
+        extra.quiet = None
+    extra.errors.clear()
+
+
+def _tell_watchers(core: Core, cell: Cell, extra: Extra, error: Exception | None) -> None:
+    for watched in list(extra.watching):
+        core.unwatch(cell, watched)
+    watchers, extra.watchers = extra.watchers, {}
+    for watcher in watchers:
+        core.notify(watcher, cell.address, None if error is None else repr(error))

@@ -14,6 +14,7 @@ from engine._command import Command, Forward
 from engine._core import Core
 from engine._crash import crash, end_incarnation
 from engine._events import SlowCommand
+from engine._mailroom import command_of
 from engine._passivation import enforce_cap, forget, touch
 from engine._turn import PENDING, Turn
 from engine.errors import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:  # the scheduler calls in here
     from engine._scheduler import Worker
 
 __all__ = [
-    "clock",
     "clock_wait",
     "crash",
     "expire",
@@ -37,6 +37,7 @@ __all__ = [
     "killed",
     "pass_on",
     "prepare",
+    "report_slow",
     "special",
     "touch",
 ]
@@ -62,26 +63,39 @@ async def prepare(core: Core, worker: "Worker", cell: Cell) -> bool:
 
 async def _carry_out(core: Core, cell: Cell, op: Op) -> None:
     name, argument = op
-    extra = cell.extras()
     if name == "start":
         await activate(core, cell)
     elif name == "crash":
-        if extra.errors and cell.phase == LIVE:
-            errors, extra.errors = extra.errors, []
-            group = ExceptionGroup(f"child tasks of {cell.address} crashed", errors)
-            await crash(core, cell, None, errors[0] if len(errors) == 1 else group)
+        await _crash_by_child(core, cell)
     elif name == "passivate":
-        if cell.phase == LIVE and not cell.queue and not extra.busy():
+        if cell.phase == LIVE and not cell.queue and not cell.extras().busy():
             cell.kind.stats.passivated += 1
             await retire(core, cell)
-    elif cell.phase == LIVE:
+    else:
+        await _end(core, cell, name, str(argument))
+
+
+async def _crash_by_child(core: Core, cell: Cell) -> None:
+    extra = cell.extras()
+    if extra.errors and cell.phase == LIVE:
+        errors, extra.errors = extra.errors, []
+        group = ExceptionGroup(f"child tasks of {cell.address} crashed", errors)
+        await crash(core, cell, None, errors[0] if len(errors) == 1 else group)
+
+
+async def _end(core: Core, cell: Cell, name: str, reason: str) -> None:
+    """Stop (start again as declared), suspend (queue kept) or close (for good)."""
+    if cell.phase == LIVE:
         await retire(core, cell)
-    if name in ("stop", "close"):
-        core.clear(cell, str(argument), ActorStopped(cell.address, str(argument)))
+    if name != "suspend":
+        core.clear(cell, reason, ActorStopped(cell.address, reason))
     if name == "close":
         close(core, cell)
     elif name == "stop" and cell.kind.on_end is not None:
         cell.kind.on_end(cell, None)
+    extra = cell.extra
+    if extra is not None and extra.ended is not None:
+        extra.ended.set()
 
 
 def close(core: Core, cell: Cell) -> None:
@@ -271,39 +285,24 @@ async def failed(core: Core, worker: "Worker", cell: Cell, error: Exception) -> 
 # -- the clock -----------------------------------------------------------------------------------
 
 
-def clock(core: Core, cell: Cell, count: int, seconds: float) -> None:
-    """Account for a run of commands that never waited."""
-    kind = cell.kind
-    each = seconds / count
-    kind.stats.record(count, seconds)
-    cell.handled += count
-    cell.busy += seconds
-    if each > cell.longest:
-        cell.longest = each
-    if each * 64.0 > 0.001:
-        kind.quota = max(1, int(0.001 / each))
-    else:
-        kind.quota = 64
-    actor_class = kind.actor_class
-    if actor_class is not None and each > actor_class.slow:
-        core.events.publish(SlowCommand(address=cell.address, command=None, seconds=each))
-
-
-def clock_wait(
-    core: Core, cell: Cell, item: Item, count: int, before: float, waited: float
-) -> None:
-    """Account for `count` commands of which the last one waited."""
-    if count > 1:
-        clock(core, cell, count - 1, before)
-        before = 0.0
+def clock_wait(cell: Cell, item: Item, count: int, before: float, waited: float) -> None:
+    """Account for `count` commands that took `before`, of which the last one then waited."""
     kind = cell.kind
     seconds = before + waited
+    if count > 1:
+        kind.stats.record(count - 1, before)
+        seconds = waited
     kind.stats.record(1, seconds)
-    cell.handled += 1
-    cell.busy += seconds
+    cell.handled += count
+    cell.busy += before + waited
     if seconds > cell.longest:
         cell.longest = seconds
-    actor_class = kind.actor_class
-    if actor_class is not None and seconds > actor_class.slow:
-        command: Command[Any] = item.command if isinstance(item, Turn) else item
-        core.events.publish(SlowCommand(address=cell.address, command=command, seconds=seconds))
+        if seconds > kind.slow:
+            report_slow(cell, command_of(item), seconds)
+
+
+def report_slow(cell: Cell, command: Command[Any] | None, seconds: float) -> None:
+    """Publish that an actor broke its own record of slowness, beyond its class's `slow`."""
+    cell.kind.core.events.publish(
+        SlowCommand(address=cell.address, command=command, seconds=seconds)
+    )

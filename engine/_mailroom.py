@@ -37,7 +37,9 @@ class Mailroom:
         self.cells: dict[Address, Cell] = {}
         self.kinds: dict[str, Kind] = {}
         self.ready: deque[Cell] = deque()
-        self.spare: list[deque[Item]] = []  # empty queues, kept for the next busy actor
+        self.spare: deque[deque[Item]] = deque(
+            maxlen=512
+        )  # empty queues, kept for the next busy actor
         self.workers: dict[lowlevel.Task, Worker] = {}
         self.idle: list[Worker] = []
         self.awake = 0  # workers that take cells from the ready list
@@ -105,8 +107,10 @@ class Mailroom:
 
     def wake(self, cell: Cell, item: Item | None) -> None:
         """Make an idle cell runnable, with its first item if there is one."""
-        spare = self.spare
-        queue = cell.queue = spare.pop() if spare else deque()
+        try:
+            queue = cell.queue = self.spare.pop()
+        except IndexError:
+            queue = cell.queue = deque()
         if item is not None:
             queue.append(item)
         if cell.kind.resident:
@@ -115,6 +119,7 @@ class Mailroom:
             if worker is None:
                 self.spawn_worker(cell)
             else:
+                worker.ready.append(cell)
                 worker.unpark()
         else:
             self.ready.append(cell)
@@ -141,7 +146,8 @@ class Mailroom:
         if cell.queue is None:
             self.wake(cell, None)
             return
-        if cell.kind.resident and cell.worker is not None:
+        if cell.kind.resident and cell.worker is not None and cell.worker.parked:
+            cell.worker.ready.append(cell)
             cell.worker.unpark()
         worker = self.workers.get(lowlevel.current_task())
         if worker is not None and worker.cell is cell:

@@ -14,6 +14,7 @@ tasks wait about that long. Only public trio interfaces are used.
 # ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
 
 import types
+from collections import deque
 from collections.abc import Coroutine, Generator
 from time import perf_counter
 from typing import Any, Final
@@ -25,12 +26,15 @@ from engine import _lifecycle as lifecycle
 from engine._cell import CLOSED, COLD, LIVE, Cell
 from engine._command import Forward
 from engine._core import MAX_RAMP, Core
-from engine._turn import PENDING, REPLIED, RESUME, Turn
+from engine._turn import REPLIED, RESUME, Turn
 
 SLICE: Final = 0.001
 MAX_TURN: Final = 64
 MAX_IDLE: Final = 256
-SPARE_QUEUES: Final = 512
+CHEAP_TURN: Final = SLICE / 2
+
+reschedule = lowlevel.reschedule
+checkpoint = lowlevel.checkpoint
 
 
 class Worker:
@@ -45,6 +49,7 @@ class Worker:
         "leading",
         "own",
         "parked",
+        "ready",
         "scope",
         "task",
         "waited_at",
@@ -53,6 +58,7 @@ class Worker:
     def __init__(self, core: Core, own: Cell | None) -> None:
         self.core = core
         self.own = own  # the resident actor it belongs to
+        self.ready: deque[Cell] = core.ready if own is None else deque()
         self.cell: Cell | None = None  # what it serves now
         self.item: Any = None  # the command or turn in work
         self.scope = trio.CancelScope()
@@ -127,6 +133,7 @@ async def run_worker(core: Core, own: Cell | None) -> None:
     core.workers[task] = worker
     if own is not None:
         own.worker = worker
+        worker.ready.append(own)
     try:
         await drive(_leases(core, worker), worker)
     finally:
@@ -137,20 +144,18 @@ async def run_worker(core: Core, own: Cell | None) -> None:
 
 async def _leases(core: Core, worker: Worker) -> None:
     """Renew the worker's cancel scope after each use, so that a late cancel hits nobody else."""
-    while True:
+    going = True
+    while going:
         with trio.CancelScope() as scope:
             worker.scope = scope
-            going = await (_reside(core, worker, worker.own) if worker.own else _lead(core, worker))
+            going = await _work(core, worker)
         cell = worker.cell
         if cell is not None:  # cancelled inside a handler
             await lifecycle.killed(core, worker, cell)
             _release(core, worker, cell)
-            if worker.own is not None and cell.queue is CLOSED:
-                return
-        elif not scope.cancelled_caught and not going:
-            return
-        if worker.own is None and not worker.leading and not await _regain(core, worker):
-            return
+            going = worker.own is None or cell.queue is not CLOSED
+        if going and worker.own is None and not worker.leading:
+            going = await _regain(core, worker)
 
 
 async def _regain(core: Core, worker: Worker) -> bool:
@@ -158,7 +163,6 @@ async def _regain(core: Core, worker: Worker) -> bool:
     if core.awake < core.ramp:
         worker.leading = True
         core.awake += 1
-        core.now = trio.current_time()
         return True
     return await _park(core, worker)
 
@@ -169,64 +173,162 @@ async def _park(core: Core, worker: Worker) -> bool:
         return False
     core.idle.append(worker)
     await lowlevel.wait_task_rescheduled(worker.abort)
-    core.now = trio.current_time()
     return True
 
 
-async def _lead(core: Core, worker: Worker) -> bool:
-    """Serve ready cells for ever; True to have the lease renewed, False to end the task."""
-    ready = core.ready
-    core.now = trio.current_time()
-    limit = perf_counter() + SLICE / max(1, core.awake)
+async def _rest(core: Core, worker: Worker, useful: bool) -> bool:
+    """Nothing is ready: wait until something is; False to end the task."""
+    own = worker.own
+    if own is None:
+        if not useful and core.ramp > 1:
+            core.ramp >>= 1
+        worker.leading = False
+        core.awake -= 1
+        return await _park(core, worker)
+    if own.queue is CLOSED:
+        return False
+    worker.parked = True
+    await lowlevel.wait_task_rescheduled(worker.abort)
+    return True
+
+
+async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
+    """Serve ready cells; True to have the lease renewed, False to end the task.
+
+    Long on purpose: every call made here would be paid for each command of the system.
+    """
+    ready = worker.ready
+    pooled = worker.own is None
+    trace = core.trace
+    clock = perf_counter
     useful = False
+    core.now = trio.current_time()
+    mark = clock()
+    limit = mark + SLICE / (core.awake or 1)
     while True:
         while ready:
             useful = True
             cell = ready.popleft()
             worker.cell = cell
-            await serve(core, worker, cell)
-            _release(core, worker, cell)
-            if not worker.leading:
+            extra = cell.extra
+            if cell.phase != LIVE or (extra is not None and extra.ops):
+                await lifecycle.prepare(core, worker, cell)
+                _release(core, worker, cell)
+                mark = clock()
+            else:
+                actor, queue, kind = cell.actor, cell.queue, cell.kind
+                plain = actor.plain  # type: ignore[union-attr]  # live cells have an actor
+                left = len(queue)  # type: ignore[arg-type]  # and ready ones a queue
+                if left > kind.quota:
+                    left = kind.quota
+                todo = left
+                while left:
+                    left -= 1
+                    item: Any = queue.popleft()  # type: ignore[union-attr]
+                    worker.item = item
+                    try:
+                        function = plain.get(item.__class__)
+                        if function is not None:
+                            result = await function(actor, item)
+                            if result.__class__ is Forward:
+                                await lifecycle.pass_on(core, cell, Turn(item), result)
+                        elif item.__class__ is not Turn:
+                            left -= await lifecycle.special(core, worker, cell, item, left)
+                        elif (
+                            item._state
+                            or item.deadline <= core.now
+                            or (item._parent is not None and item._abandoned())
+                        ):
+                            lifecycle.expire(cell, item)
+                        else:
+                            function = plain.get(item.command.__class__)
+                            if function is None:
+                                left -= await lifecycle.special(core, worker, cell, item, left)
+                            else:
+                                result = await function(actor, item.command)
+                                if result.__class__ is Forward:
+                                    await lifecycle.pass_on(core, cell, item, result)
+                                elif not item._state:
+                                    item._value = result
+                                    item._state = REPLIED
+                                    task = item._task
+                                    if task is not None:
+                                        item._task = None
+                                        reschedule(task, RESUME)
+                    except Exception as error:  # noqa: BLE001 - a refusal or a crash
+                        await lifecycle.failed(core, worker, cell, error)
+                        if trace is not None:
+                            trace(cell.address, item, error)
+                    else:
+                        if trace is not None:
+                            trace(cell.address, item, None)
+                    if worker.interrupt:
+                        worker.interrupt = False
+                        if worker.blocked:
+                            worker.blocked = False
+                            core.now = trio.current_time()
+                            now = clock()
+                            lifecycle.clock_wait(
+                                cell,
+                                item,
+                                todo - left,
+                                worker.waited_at - mark,
+                                now - worker.waited_at,
+                            )
+                            todo = left
+                            mark = now
+                            if worker.scope.cancel_called:
+                                break
+                        if cell.phase != LIVE or ((extra := cell.extra) and extra.ops):
+                            break
+                now = clock()
+                todo -= left
+                if todo:  # the clock, in line: see KindStats.record
+                    stats = kind.stats
+                    seconds = now - mark
+                    each = seconds / todo
+                    cell.handled += todo
+                    cell.busy += seconds
+                    stats.seconds += seconds
+                    stats.buckets[int(each * 1e6).bit_length()] += todo
+                    if each > cell.longest:
+                        cell.longest = each
+                        if each > kind.slow:
+                            lifecycle.report_slow(cell, None, each)
+                    if seconds > CHEAP_TURN:
+                        kind.quota = int(SLICE / each) or 1
+                    elif kind.quota < MAX_TURN:
+                        kind.quota += 1
+                mark = now
+                if queue or cell.extra is not None or cell.phase != LIVE or kind.lru is not None:
+                    _release(core, worker, cell)
+                else:
+                    worker.cell = worker.item = cell.queue = None
+                    cell.used = core.now
+                    if pooled:
+                        cell.worker = None
+                    core.spare.append(queue)  # type: ignore[arg-type]
+            if pooled and not worker.leading:
                 if worker.scope.cancel_called:
                     return True
                 if not await _regain(core, worker):
                     return False
                 useful = False
-                limit = perf_counter() + SLICE / core.awake
-            elif perf_counter() > limit:
-                await lowlevel.checkpoint()
-                core.now = trio.current_time()
-                limit = perf_counter() + SLICE / core.awake
-        if not useful and core.ramp > 1:
-            core.ramp >>= 1
-        worker.leading = False
-        core.awake -= 1
-        if not await _park(core, worker):
+            elif worker.scope.cancel_called:
+                return True
+            elif mark > limit:
+                await checkpoint()
+            else:
+                continue
+            core.now = trio.current_time()
+            mark = clock()
+            limit = mark + SLICE / (core.awake or 1)
+        if not await _rest(core, worker, useful):
             return False
         useful = False
-        limit = perf_counter() + SLICE / core.awake
-
-
-async def _reside(core: Core, worker: Worker, cell: Cell) -> bool:
-    """Serve one resident actor until it is closed."""
-    limit = perf_counter() + SLICE
-    while cell.queue is not CLOSED:
-        if not cell.runnable():
-            worker.parked = True
-            await lowlevel.wait_task_rescheduled(worker.abort)
-            core.now = trio.current_time()
-            limit = perf_counter() + SLICE
-            continue
-        worker.cell = cell
-        await serve(core, worker, cell)
-        _release(core, worker, cell)
-        if worker.scope.cancel_called:
-            return True
-        if perf_counter() > limit:
-            await lowlevel.checkpoint()
-            core.now = trio.current_time()
-            limit = perf_counter() + SLICE
-    return False
+        core.now = trio.current_time()
+        mark = clock()
+        limit = mark + SLICE / (core.awake or 1)
 
 
 def _release(core: Core, worker: Worker, cell: Cell) -> None:
@@ -242,107 +344,24 @@ def _release(core: Core, worker: Worker, cell: Cell) -> None:
     if extra is not None and extra.waiters:
         core.admit(cell, extra)
     cell.used = core.now
-    if queue or (extra is not None and extra.ops):
+    if cell.runnable():
         if extra is not None or len(queue) > MAX_TURN:
             cell.mark(core.now)
-        if worker.own is None:
-            core.ready.append(cell)
-            if not core.awake:
-                core.promote()
-        return
-    cell.queue = None
-    if len(core.spare) < SPARE_QUEUES:
+        worker.ready.append(cell)
+        if worker.own is None and not core.awake:
+            core.promote()
+    elif not queue:
+        cell.queue = None
         core.spare.append(queue)
+        _fall_idle(core, cell)
+
+
+def _fall_idle(core: Core, cell: Cell) -> None:
     if cell.phase == COLD:
         if cell.kind.virtual:
             lifecycle.forget(core, cell)
     elif cell.kind.lru is not None:
         lifecycle.touch(core, cell)
+    extra = cell.extra
     if extra is not None and extra.drained is not None:
         extra.drained.set()
-
-
-async def serve(core: Core, worker: Worker, cell: Cell) -> None:  # noqa: C901, PLR0915
-    """One turn of one actor: system messages, then up to a quota of queued commands.
-
-    Long on purpose: every call here would be paid for each command of the system.
-    """
-    extra = cell.extra
-    if (cell.phase != LIVE or (extra is not None and extra.ops)) and not await lifecycle.prepare(
-        core, worker, cell
-    ):
-        return
-    actor, queue, kind, trace = cell.actor, cell.queue, cell.kind, core.trace
-    assert actor is not None
-    assert queue is not None
-    plain = actor.handlers.plain
-    left = len(queue)
-    if left > kind.quota:
-        left = kind.quota
-    todo = left
-    worker.blocked = worker.interrupt = False
-    started = perf_counter()
-    while left:
-        left -= 1
-        item: Any = queue.popleft()
-        worker.item = item
-        try:
-            function = plain.get(item.__class__)
-            if function is not None:
-                result = await function(actor, item)
-                if result.__class__ is Forward:
-                    await lifecycle.pass_on(core, cell, Turn(item), result)
-            elif item.__class__ is Turn:
-                if (
-                    item._state != PENDING
-                    or item.deadline <= core.now
-                    or (item._parent is not None and item._abandoned())
-                ):
-                    lifecycle.expire(cell, item)
-                    continue
-                function = plain.get(item.command.__class__)
-                if function is None:
-                    left -= await lifecycle.special(core, worker, cell, item, left)
-                else:
-                    result = await function(actor, item.command)
-                    if result.__class__ is Forward:
-                        await lifecycle.pass_on(core, cell, item, result)
-                    elif item._state == PENDING:
-                        item._value = result
-                        item._state = REPLIED
-                        task = item._task
-                        if task is not None:
-                            item._task = None
-                            lowlevel.reschedule(task, RESUME)
-            else:
-                left -= await lifecycle.special(core, worker, cell, item, left)
-        except Exception as error:  # noqa: BLE001 - any exception is a refusal or a crash
-            if trace is not None:
-                trace(cell.address, worker.item, error)
-            await lifecycle.failed(core, worker, cell, error)
-        else:
-            if trace is not None:
-                trace(cell.address, item, None)
-        if worker.interrupt:
-            worker.interrupt = False
-            if worker.blocked:
-                worker.blocked = False
-                core.now = trio.current_time()
-                now = perf_counter()
-                lifecycle.clock_wait(
-                    core,
-                    cell,
-                    item,
-                    todo - left,
-                    worker.waited_at - started,
-                    now - worker.waited_at,
-                )
-                todo = left
-                started = now
-                if worker.scope.cancel_called:
-                    break
-            if cell.phase != LIVE or ((extra := cell.extra) is not None and extra.ops):
-                break
-    todo -= left
-    if todo:
-        lifecycle.clock(core, cell, todo, perf_counter() - started)

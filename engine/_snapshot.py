@@ -99,7 +99,6 @@ def _kind(core: Core, name: str, actors: int, queued: int) -> KindSnapshot:
         mean=stats.seconds / stats.handled if stats.handled else 0.0,
         p50=stats.percentile(0.5),
         p99=stats.percentile(0.99),
-        longest=stats.longest,
         activations=stats.activations,
         passivated=stats.passivated,
         crashes=stats.crashes,

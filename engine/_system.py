@@ -82,8 +82,7 @@ class System:
         core = self._core
         address = command.to
         cell = core.cells.get(address) or core.cell_at(address)
-        queue = cell.queue
-        if queue is None:
+        if cell.queue is None:
             core.wake(cell, command)
         elif not core.offer(cell, command):
             raise MailboxFull(address, cell.kind.capacity)

@@ -4,7 +4,7 @@ from math import ceil
 
 import msgspec
 
-_BUCKETS = 28  # powers of two of a microsecond: 1 us .. 134 s
+_BUCKETS = 64  # powers of two of a microsecond: no duration falls outside
 
 
 class KindStats:
@@ -21,8 +21,6 @@ class KindStats:
         "crashes",
         "dropped",
         "expired",
-        "handled",
-        "longest",
         "parked",
         "passivated",
         "refused",
@@ -30,20 +28,20 @@ class KindStats:
     )
 
     def __init__(self) -> None:
-        self.handled = self.activations = self.passivated = 0
+        self.activations = self.passivated = 0
         self.crashes = self.refused = self.expired = self.dropped = self.parked = 0
         self.seconds = 0.0
-        self.longest = 0.0
         self.buckets = [0] * _BUCKETS
 
     def record(self, count: int, seconds: float) -> None:
         """Add `count` commands that took `seconds` together."""
-        self.handled += count
         self.seconds += seconds
-        each = seconds / count
-        if each > self.longest:
-            self.longest = each
-        self.buckets[min(int(each * 1e6).bit_length(), _BUCKETS - 1)] += count
+        self.buckets[int(seconds / count * 1e6).bit_length()] += count
+
+    @property
+    def handled(self) -> int:
+        """Commands handled, refused and crashed ones included."""
+        return sum(self.buckets)
 
     def percentile(self, fraction: float) -> float:
         """Upper bound in seconds of the handling time of this fraction of all commands."""
@@ -87,7 +85,6 @@ class KindSnapshot(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     mean: float
     p50: float
     p99: float
-    longest: float
     activations: int
     passivated: int
     crashes: int
