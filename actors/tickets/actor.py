@@ -8,8 +8,9 @@ import msgspec
 
 from actors.channels.base import Inbound
 from actors.errors import InvalidRequest, Moved, UnknownContact, UnknownMessage
-from actors.tickets import rules_agent, rules_inbound, rules_sending
+from actors.tickets import rules_agent, rules_inbound, rules_merge, rules_sending
 from actors.tickets.commands import (
+    Absorb,
     CloseTickets,
     ContactRenewed,
     CreateTicket,
@@ -291,6 +292,20 @@ class TicketActor(Actor, accepts=TicketCommand):
 
     @handler
     async def renewed(self, cmd: ContactRenewed) -> None:
+        await self._decider.load()
+
+    @handler
+    async def absorb(self, cmd: Absorb) -> None:
+        if gone := self._gone():
+            raise gone
+        store = self._ports.store
+        winner = await store.load(self._company_id, self._contact_id)
+        loser = await store.load(self._company_id, cmd.loser)
+        if winner.contact is None or loser.contact is None:
+            raise UnknownContact(str(cmd.loser))
+        snapshot = await self._ports.snapshots.current(self._company_id)
+        unit = rules_merge.merged(self._company_id, winner, loser, snapshot, self._ports.clock())
+        await self._ports.saver.save(unit)
         await self._decider.load()
 
     @handler

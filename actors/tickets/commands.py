@@ -260,3 +260,12 @@ class Retire(TicketCommand[None], frozen=True, kw_only=True):
     """
 
     winner: ContactId | None = None
+
+
+class Absorb(TicketCommand[None], frozen=True, kw_only=True):
+    """Makes everything of the contact `loser`, whose actor has retired, this contact's.
+
+    Where both have an active ticket on a connection, the older one is closed.
+    """
+
+    loser: ContactId

@@ -1,0 +1,263 @@
+"""The router of a company: tells conversations apart and hands them on in order of arrival.
+
+What is known is forwarded at once. A name nobody knows is committed first, in a child task; only
+deliveries that come under that name wait for it, in their order.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from actors.channels.base import InboundMessage
+from actors.router.aliases import Alias, Known, aliases_of, names_of
+from actors.router.commands import (
+    CreateContact,
+    DeleteContact,
+    DeliverInbound,
+    EnsureContact,
+    LearnIdentity,
+    MergeContacts,
+    RouterCommand,
+    UpdateContact,
+)
+from actors.router.desk import ContactDesk
+from actors.router.naming import EXPECTED, Naming
+from actors.router.ports import RouterPorts
+from actors.tickets.commands import Delivered, TakeInbound
+from engine import Actor, Address, MailboxPolicy, Turn, handler
+from storage.connections import network
+from storage.errors import Poisoned, StorageError
+from storage.ids import CompanyId, ConnectionId, ContactId
+
+T = TypeVar("T")
+
+
+class Parking:
+    """Deliveries that wait until the names they came under are committed."""
+
+    __slots__ = ("names", "turns")
+
+    def __init__(self, names: Sequence[Alias]) -> None:
+        self.names = tuple(names)
+        self.turns: list[Turn[DeliverInbound]] = []
+
+
+class RouterActor(Actor, accepts=RouterCommand):
+    """The owner of a company's contacts and their names."""
+
+    mailbox = MailboxPolicy(capacity=8192, overflow="reject")
+    idle_timeout = math.inf
+    refusals = (StorageError,)
+
+    def __init__(self, ports: RouterPorts, company_id: CompanyId) -> None:
+        self._ports = ports
+        self._company_id = company_id
+        self._naming = Naming(ports, company_id, lambda: self.system, self._hold)
+        self._cache = self._naming.cache
+        self._desk = ContactDesk(ports.store, self._naming, company_id)
+        self._parked: dict[Alias, Parking] = {}
+        self._held: dict[ContactId, list[Turn[DeliverInbound]]] = {}
+
+    @handler(fold=256)
+    async def deliver(self, turns: Sequence[Turn[DeliverInbound]]) -> None:
+        try:
+            await self._look_up(turns)
+        except StorageError as error:
+            for turn in turns:
+                turn.fail(error)
+            self.fail_queued(DeliverInbound, error)
+            return
+        for turn in turns:
+            self._route(turn)
+
+    async def _look_up(self, turns: Sequence[Turn[DeliverInbound]]) -> None:
+        """One statement for every name of this run that is neither in memory nor being stored."""
+        if self._ports.snapshots.peek(self._company_id) is None:
+            await self._ports.snapshots.current(self._company_id)
+        missing = {
+            alias
+            for turn in turns
+            for alias in self._cache.missing(self._names(turn.command))
+            if alias not in self._parked
+        }
+        if missing:
+            await self._naming.look_up(missing)
+
+    def _network(self, connection_id: ConnectionId) -> str:
+        snapshot = self._ports.snapshots.peek(self._company_id)
+        connection = snapshot.connections.get(connection_id) if snapshot else None
+        return network(connection.channel) if connection is not None else "whatsapp"
+
+    def _names(self, command: DeliverInbound) -> tuple[Alias, ...]:
+        return names_of(self._network(command.connection_id), command.conversation)
+
+    def _route(self, turn: Turn[DeliverInbound]) -> None:
+        """Forwards the delivery, or parks it until its names are known. Never waits."""
+        names = self._names(turn.command)
+        known: Known | None = None
+        settled = bool(names)
+        for alias in names:
+            parking = self._parked.get(alias)
+            if parking is not None:
+                turn.defer()
+                parking.turns.append(turn)
+                return
+            found = self._cache.get(alias)
+            settled = settled and found is not None
+            if known is not None and found is not None and known.contact_id != found.contact_id:
+                settled = False
+            known = found or known
+        if known is not None and settled:
+            self._forward(turn, known)
+        elif names:
+            self._park(turn, names)
+        else:
+            turn.defer()
+            self.start_soon(self._keep_raw, turn, "no name to know the sender by")
+
+    def _park(self, turn: Turn[DeliverInbound], names: Sequence[Alias]) -> None:
+        parking = Parking(names)
+        parking.turns.append(turn)
+        for alias in names:
+            self._parked[alias] = parking
+        turn.defer()
+        self.start_soon(self._settle, parking, turn.command)
+
+    def _forward(self, turn: Turn[DeliverInbound], known: Known) -> None:
+        held = self._held.get(known.contact_id)
+        if held is not None:
+            turn.defer()
+            held.append(turn)
+            return
+        command = turn.command
+        conversation = command.conversation
+        if known.unnamed and conversation.name:
+            self.start_soon(self._naming.name, known, conversation.name)
+        turn.forward(
+            TakeInbound(
+                company_id=self._company_id,
+                contact_id=known.contact_id,
+                connection_id=command.connection_id,
+                inbounds=conversation.inbounds,
+            )
+        )
+        for inbound in conversation.inbounds:
+            if isinstance(inbound, InboundMessage) and inbound.new_identity:
+                channel = self._network(command.connection_id)
+                names = aliases_of(channel, inbound.new_identity)
+                self.start_soon(self._join, known.contact_id, names, inbound.new_identity.phone)
+
+    @contextmanager
+    def _hold(self, *contacts: ContactId) -> Iterator[None]:
+        """Keeps deliveries for these contacts back; they go on, looked up anew, after the block."""
+        waiting: list[Turn[DeliverInbound]] = []
+        free = [contact for contact in contacts if contact not in self._held]
+        for contact in free:
+            self._held[contact] = waiting
+        try:
+            yield
+        finally:
+            for contact in free:
+                del self._held[contact]
+            for turn in waiting:
+                self._route(turn)
+
+    async def _settle(self, parking: Parking, command: DeliverInbound) -> None:
+        """Commits what is not known about the names, then lets the parked deliveries go."""
+        error: Exception | None = None
+        try:
+            await self._naming.make_known(
+                parking.names, command.conversation, command.connection_id
+            )
+        except EXPECTED as refused:
+            error = refused
+        for alias in parking.names:
+            del self._parked[alias]
+        for turn in parking.turns:
+            if error is None:
+                self._route(turn)
+            elif isinstance(error, Poisoned):
+                self.start_soon(self._keep_raw, turn, str(error))
+            else:
+                turn.fail(error)
+
+    async def _keep_raw(self, turn: Turn[DeliverInbound], cause: str) -> None:
+        """Keeps inputs as they came where not even their sender can be stored."""
+        inbounds = turn.command.conversation.inbounds
+        try:
+            for inbound in inbounds:
+                payload = inbound.raw or repr(inbound).encode(errors="backslashreplace")
+                await self._ports.dead_letters.park(
+                    self._company_id, f"router:{self._company_id}", cause, payload
+                )
+        except EXPECTED as error:
+            turn.fail(error)
+        else:
+            turn.reply(Delivered(parked=len(inbounds)))
+
+    async def _join(self, contact_id: ContactId, names: Sequence[Alias], phone: str) -> None:
+        try:
+            await self._naming.joined(contact_id, names, phone)
+        except EXPECTED:
+            return
+
+    def _answer_later(
+        self, turn: Turn[Any], work: Callable[[T], Awaitable[object]], argument: T
+    ) -> None:
+        """Answers from a child task: what people do to contacts never delays a delivery."""
+        turn.defer()
+        self.start_soon(_answer, turn, work, argument)
+
+    @handler(fold=64)
+    async def learn(self, turns: Sequence[Turn[LearnIdentity]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._learn, turn.command)
+
+    async def _learn(self, command: LearnIdentity) -> None:
+        await self._ports.snapshots.current(self._company_id)
+        channel = self._network(command.connection_id)
+        before = aliases_of(channel, command.change.previous)
+        owners = await self._naming.look_up(before)
+        contacts = sorted({owners[name] for name in before if name in owners})
+        if contacts:
+            current = command.change.current
+            await self._naming.joined(contacts[0], aliases_of(channel, current), current.phone)
+
+    @handler(fold=64)
+    async def create(self, turns: Sequence[Turn[CreateContact]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._desk.create, turn.command)
+
+    @handler(fold=64)
+    async def ensure(self, turns: Sequence[Turn[EnsureContact]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._desk.ensure, turn.command)
+
+    @handler(fold=64)
+    async def update(self, turns: Sequence[Turn[UpdateContact]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._desk.update, turn.command)
+
+    @handler(fold=64)
+    async def delete(self, turns: Sequence[Turn[DeleteContact]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._naming.remove, turn.command.contact_id)
+
+    @handler(fold=64)
+    async def merge(self, turns: Sequence[Turn[MergeContacts]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._desk.merge, turn.command)
+
+
+async def _answer(turn: Turn[Any], work: Callable[[T], Awaitable[object]], argument: T) -> None:
+    try:
+        turn.reply(await work(argument))
+    except EXPECTED as error:
+        turn.fail(error)
+
+
+def router_actor(ports: RouterPorts, address: Address) -> RouterActor:
+    """The router of the company that `address` names."""
+    assert isinstance(address.key, int)
+    return RouterActor(ports, CompanyId(address.key))

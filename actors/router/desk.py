@@ -1,0 +1,89 @@
+"""What people do to contacts: create, find or create, change, delete, merge."""
+
+import msgspec
+
+from actors.errors import DuplicatedContact, UnknownContact
+from actors.router.aliases import Alias, number_names
+from actors.router.commands import (
+    CreateContact,
+    CustomField,
+    EnsureContact,
+    MergeContacts,
+    NewContact,
+    UpdateContact,
+)
+from actors.router.contacts import digits
+from actors.router.naming import Naming
+from actors.router.ports import ContactStore
+from storage.errors import Duplicate
+from storage.ids import CompanyId, ContactId
+from storage.views import ContactView
+
+
+class ContactDesk:
+    """The requests of agents and API clients about the contacts of one company."""
+
+    def __init__(self, store: ContactStore, naming: Naming, company_id: CompanyId) -> None:
+        self._store = store
+        self._naming = naming
+        self._book = naming.book
+        self._company_id = company_id
+
+    async def create(self, command: CreateContact) -> ContactView:
+        """Raises DuplicatedContact, InvalidRequest."""
+        number = digits(command.contact.number, is_group=command.contact.is_group)
+        if await self._find(command.contact, number) is not None:
+            raise DuplicatedContact(number)
+        try:
+            return await self._created(command.contact, number, command.custom_fields)
+        except Duplicate:
+            raise DuplicatedContact(number) from None
+
+    async def ensure(self, command: EnsureContact) -> ContactView:
+        """Raises InvalidRequest."""
+        number = digits(command.contact.number, is_group=command.contact.is_group)
+        for _ in range(3):
+            found = await self._find(command.contact, number)
+            contact = found and await self._store.by_id(self._company_id, found)
+            if contact:
+                return await self._book.view(contact)
+            try:
+                return await self._created(command.contact, number, ())
+            except Duplicate:
+                continue
+        raise DuplicatedContact(number)
+
+    async def _created(
+        self, typed: NewContact, number: str, fields: tuple[CustomField, ...]
+    ) -> ContactView:
+        new = msgspec.structs.replace(typed, number=number)
+        names = number_names(new.channel, number, is_group=new.is_group)
+        contact = await self._book.create(new, names)
+        return await self._book.view(contact, await self._book.add_fields(contact, fields))
+
+    async def _find(self, new: NewContact, number: str) -> ContactId | None:
+        existing = await self._store.by_number(self._company_id, number)
+        if existing is not None:
+            return existing.id
+        names = number_names(new.channel, number, is_group=new.is_group)
+        rows = await self._store.by_alias(self._company_id, [name.alias for name in names])
+        return next((row.id for row in rows if Alias(row.channel, row.alias) in names), None)
+
+    async def update(self, command: UpdateContact) -> ContactView:
+        """Raises UnknownContact, DuplicatedContact, InvalidRequest."""
+        try:
+            view = await self._book.update(command)
+        except Duplicate:
+            raise DuplicatedContact(str(command.contact_id)) from None
+        self._naming.cache.forget(command.contact_id)
+        self._naming.renew(command.contact_id)
+        return view
+
+    async def merge(self, command: MergeContacts) -> ContactView:
+        """Raises UnknownContact."""
+        winner = await self._store.by_id(self._company_id, command.winner)
+        loser = await self._store.by_id(self._company_id, command.loser)
+        if winner is None or loser is None or winner.id == loser.id:
+            raise UnknownContact(str(command.winner if winner is None else command.loser))
+        await self._naming.merge(winner.id, loser.id)
+        return await self._book.view(winner)

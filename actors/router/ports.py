@@ -1,0 +1,39 @@
+"""What the router needs from the world."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from actors.ports import Clock, DeadLetters, Ids, Saver, Snapshots, utc_now
+from storage.contact_book import Named
+from storage.contacts import Contact, CustomField
+from storage.conversations import Loaded
+from storage.ids import CompanyId, ContactId
+
+
+class ContactStore(Protocol):
+    """Committed contacts. Every call raises DatabaseUnavailable when Postgres is away."""
+
+    async def by_alias(self, company_id: CompanyId, aliases: list[str]) -> Sequence[Named]: ...
+
+    async def by_number(self, company_id: CompanyId, number: str) -> Contact | None: ...
+
+    async def by_id(self, company_id: CompanyId, contact_id: ContactId) -> Contact | None: ...
+
+    async def fields(
+        self, company_id: CompanyId, contact_id: ContactId
+    ) -> Sequence[CustomField]: ...
+
+    async def load(self, company_id: CompanyId, contact_id: ContactId) -> Loaded: ...
+
+
+class RouterPorts(msgspec.Struct, kw_only=True):
+    """Everything a router uses, shared by all of them."""
+
+    store: ContactStore
+    saver: Saver
+    ids: Ids
+    snapshots: Snapshots
+    dead_letters: DeadLetters
+    clock: Clock = utc_now

@@ -1,0 +1,93 @@
+"""Who is meant: contacts by the names that channels give them, one statement for many names."""
+
+import msgspec
+import sqlalchemy as sa
+
+from storage.contacts import Contact, CustomField, contact_aliases, contact_custom_fields, contacts
+from storage.database import Database, Tx
+from storage.ids import CompanyId, ContactId
+from storage.metadata import columns_of
+from storage.sql import prepared
+
+_COMPANY = sa.bindparam("company_id", type_=sa.BigInteger)
+_CONTACT = sa.bindparam("contact_id", type_=sa.BigInteger)
+
+BY_ALIAS = prepared(
+    sa.select(
+        contact_aliases.c.channel,
+        contact_aliases.c.alias,
+        contacts.c.id,
+        contacts.c.name,
+        contacts.c.number,
+    )
+    .join(
+        contacts,
+        sa.and_(
+            contacts.c.company_id == contact_aliases.c.company_id,
+            contacts.c.id == contact_aliases.c.contact_id,
+        ),
+    )
+    .where(
+        contact_aliases.c.company_id == _COMPANY,
+        contact_aliases.c.alias == sa.any_(sa.bindparam("aliases", type_=sa.ARRAY(sa.Text))),
+    )
+)
+BY_NUMBER = prepared(
+    sa.select(*columns_of(contacts, Contact)).where(
+        contacts.c.company_id == _COMPANY,
+        contacts.c.number == sa.bindparam("number", type_=sa.Text),
+    )
+)
+BY_ID = prepared(
+    sa.select(*columns_of(contacts, Contact)).where(
+        contacts.c.company_id == _COMPANY, contacts.c.id == _CONTACT
+    )
+)
+FIELDS = prepared(
+    sa.select(*columns_of(contact_custom_fields, CustomField))
+    .where(
+        contact_custom_fields.c.company_id == _COMPANY,
+        contact_custom_fields.c.contact_id == _CONTACT,
+    )
+    .order_by(contact_custom_fields.c.id)
+)
+
+
+class Named(msgspec.Struct, frozen=True):
+    """The contact behind one name of one network."""
+
+    channel: str
+    alias: str
+    id: ContactId
+    name: str
+    number: str
+
+
+async def contacts_by_alias(
+    database: Database | Tx, company_id: CompanyId, aliases: list[str]
+) -> list[Named]:
+    """The contacts known under these names, on any network."""
+    return await database.all(BY_ALIAS, company_id=company_id, aliases=aliases, into=Named)
+
+
+async def contact_by_number(
+    database: Database | Tx, company_id: CompanyId, number: str
+) -> Contact | None:
+    """The contact with this number, or None."""
+    return await database.first(BY_NUMBER, company_id=company_id, number=number, into=Contact)
+
+
+async def contact_by_id(
+    database: Database | Tx, company_id: CompanyId, contact_id: ContactId
+) -> Contact | None:
+    """The contact, or None where it is not this company's."""
+    return await database.first(BY_ID, company_id=company_id, contact_id=contact_id, into=Contact)
+
+
+async def custom_fields_of(
+    database: Database | Tx, company_id: CompanyId, contact_id: ContactId
+) -> list[CustomField]:
+    """The free fields of a contact."""
+    return await database.all(
+        FIELDS, company_id=company_id, contact_id=contact_id, into=CustomField
+    )
