@@ -11,8 +11,8 @@ import msgspec
 
 from api.realtime import packet as codec
 from api.realtime.packet import Parts
-from api.realtime.protocol import Link
 from api.realtime.recovery import Log
+from api.realtime.transports import Link
 from api.realtime.websocket import BINARY, frame
 from storage.ids import CompanyId
 

@@ -4,8 +4,8 @@ import socket
 from collections import deque
 from typing import Protocol
 
-from api.realtime.protocol import NEVER
 from api.realtime.timers import NEVER_SLOT
+from api.realtime.transports import NEVER
 from api.realtime.websocket import (
     CLOSE_FRAME,
     NORMAL,

@@ -7,9 +7,10 @@ from typing import Final
 from api.realtime import handshake as http
 from api.realtime.handshake import Headers, Receive, Request, Scope, Send
 from api.realtime.polling import serve_get, serve_post
-from api.realtime.protocol import Handshake, Session, Upper
+from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
 from api.realtime.settings import RealtimeSettings
+from api.realtime.transports import Handshake, Upper
 from api.realtime.websocket import POLICY, accept_key
 
 OpenUpper = Callable[[Session, Handshake], Upper]

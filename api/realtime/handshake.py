@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from api.realtime.packet import encode_json
-from api.realtime.protocol import Handshake
 from api.realtime.settings import RealtimeSettings
+from api.realtime.transports import Handshake
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -12,8 +12,8 @@ from api.realtime import rooms
 from api.realtime.channel import ROOT, Channel
 from api.realtime.namespaces import Connection, Socket
 from api.realtime.ports import RealtimePorts
-from api.realtime.protocol import Handshake
 from api.realtime.recovery import same_permissions
+from api.realtime.transports import Handshake
 from storage.ids import CompanyId
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ import msgspec
 from api.principal import Principal
 from api.realtime import packet as codec
 from api.realtime.packet import Packet, PacketError
-from api.realtime.protocol import NEVER, Handshake, Link, Session
+from api.realtime.protocol import Session
 from api.realtime.settings import RealtimeSettings
+from api.realtime.transports import NEVER, Handshake, Link
 
 _MAX_HELD = 256
 

@@ -5,15 +5,14 @@ hanging GET) that the caller hands in, and time through its clock. What the pack
 business of the `Upper` layer above. Public source: the engine.io-protocol repository.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
-
-import msgspec
+from collections.abc import Callable
+from typing import Final
 
 from api.realtime import packet as codec
 from api.realtime.packet import PacketError, Parts
 from api.realtime.settings import RealtimeSettings
 from api.realtime.timers import NEVER_SLOT
+from api.realtime.transports import NEVER, Link, Poll, Upper
 from api.realtime.websocket import BINARY, frame
 
 _PING: Final = (b"2", False)
@@ -21,63 +20,6 @@ _NOOP: Final = (b"6", False)
 _CLOSE: Final = (b"1", False)
 _PING_FRAME: Final = frame(b"2")
 _PROBE_ANSWER: Final = frame(b"3probe")
-NEVER: Final = float("inf")
-
-
-class Handshake(msgspec.Struct, frozen=True):
-    """What the first request of a session said; `origin_listed` decides whether cookies count."""
-
-    query: Mapping[str, str]
-    cookies: Mapping[str, str] = {}
-    origin: str | None = None
-    origin_listed: bool = False
-    address: str = ""
-
-
-class Link(Protocol):
-    """A websocket; its methods return at once and never raise.
-
-    `out` holds the bytes that the next flush sends. The fan-out appends to it directly unless the
-    link is `blocked` (its peer reads too slowly), when only `write` may be used.
-    """
-
-    out: list[bytes]
-    blocked: bool
-
-    def write(self, data: bytes) -> None:
-        """Queue whole frames and see to it that they are sent."""
-
-    def flush(self) -> None:
-        """Send what `out` holds, as far as the peer takes it."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Send what is queued, then a close frame, then hang up."""
-
-
-class Poll(Protocol):
-    """A hanging GET."""
-
-    def answer(self, body: bytes) -> None:
-        """Finish it with 200 and this body."""
-
-
-class Upper(Protocol):
-    """The layer above one session."""
-
-    def text(self, data: bytes) -> None:
-        """A text message came; `PacketError` closes the session."""
-
-    def binary(self, data: bytes) -> None:
-        """A binary message came; `PacketError` closes the session."""
-
-    def upgraded(self, link: Link) -> None:
-        """From now on messages leave by this websocket."""
-
-    def closed(self, reason: str) -> None:
-        """The session ended; called exactly once."""
-
-    def tick(self, now: float) -> float:
-        """Do what is due by `now`; the next time (or `NEVER`)."""
 
 
 class Session:
@@ -165,13 +107,26 @@ class Session:
             return False
         self._poll = poll
         if self.closed:
-            self.drain_by = 0.0
-            self._forget(self)
-        elif self._probed and not self._buffer:
+            self._answer_last_poll()
+            return True
+        if self._probed and not self._buffer:
             self._buffer.append(_NOOP)
         if self._buffer:
             self._answer_poll()
         return True
+
+    def _answer_last_poll(self) -> None:
+        """What is left first and the close packet by itself: the official client forgets the
+        packets that come in one body with a close.
+        """
+        rest = [packet for packet in self._buffer if packet is not _CLOSE]
+        over = not rest or len(rest) == len(self._buffer)
+        self._buffer = rest or self._buffer
+        self._answer_poll()
+        if over:
+            self._finish()
+        else:
+            self._buffer = [_CLOSE]
 
     def poll_lost(self, poll: Poll) -> None:
         """The connection of a hanging GET died, and the session with it."""
@@ -202,8 +157,6 @@ class Session:
 
     def receive(self, link: Link, data: bytes, binary: bool) -> None:
         """Take one websocket message."""
-        if self.closed:
-            return
         if link is self.link:
             try:
                 self._packet(data, binary)
@@ -223,9 +176,13 @@ class Session:
             self._drop_candidate("unexpected packet before the upgrade")
 
     def _upgrade(self, link: Link) -> None:
-        self._release_poll()
-        self.link, self._candidate = link, None
+        self._candidate = None
         self._probed, self._upgrade_by = False, NEVER
+        if self.closed:
+            self._farewell(link)
+            return
+        self._release_poll()
+        self.link = link
         if self._pong_by:  # a ping under way on the old transport may not kill the session
             self._pong_by = 0.0
             self._ping_at = self._clock() + self._settings.ping_interval
@@ -233,6 +190,14 @@ class Session:
         buffer, self._buffer, self._buffered = self._buffer, [], 0
         if buffer:
             link.write(b"".join(_framed(data, binary) for data, binary in buffer))
+
+    def _farewell(self, link: Link) -> None:
+        """The session was closed while its client was busy upgrading: say the rest here."""
+        rest = [_framed(*packet) for packet in self._buffer if packet is not _CLOSE]
+        if rest:
+            link.write(b"".join(rest))
+        link.close(1000, "the session was closed")
+        self._finish()
 
     def _release_poll(self) -> None:
         if self._poll is not None:
@@ -326,8 +291,7 @@ class Session:
         """Do everything due by `now`; returns when to call again (`NEVER` when all is done)."""
         if self.closed or self._heartbeat(now):
             if 0.0 < self.drain_by <= now:
-                self.drain_by = 0.0
-                self._forget(self)
+                self._finish()
             return self.drain_by or NEVER
         if now >= self._upgrade_by:
             self._drop_candidate("upgrade took too long")
@@ -378,11 +342,16 @@ class Session:
             return
         self.closed = True
         self.link = None
-        self._drop_candidate(reason)
         if not self.drain_by:
-            self._buffer.clear()
-            self._forget(self)
+            self._finish()
         self.upper.closed(reason)
+
+    def _finish(self) -> None:
+        """Nothing is owed to the client any more."""
+        self.drain_by = 0.0
+        self._drop_candidate("the session was closed")
+        self._buffer.clear()
+        self._forget(self)
 
 
 def _framed(data: bytes, binary: bool) -> bytes:

@@ -16,9 +16,9 @@ import trio
 
 from api.realtime.channel import Channel
 from api.realtime.client import Client, Receiver
-from api.realtime.protocol import Link
 from api.realtime.settings import RealtimeSettings
 from api.realtime.timers import Timed, Wheel
+from api.realtime.transports import Link
 from api.realtime.websocket import INTERNAL_ERROR
 
 log = logging.getLogger(__name__)

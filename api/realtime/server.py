@@ -18,10 +18,11 @@ from api.realtime.handshake import Receive, Scope, Send, respond
 from api.realtime.inbound import NO_TOKEN, Inbound, dismiss
 from api.realtime.namespaces import Connection, Socket
 from api.realtime.ports import RealtimePorts
-from api.realtime.protocol import Handshake, Session
+from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
 from api.realtime.recovery import RECOVERABLE, Log, Saved
 from api.realtime.settings import RealtimeSettings
+from api.realtime.transports import Handshake
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
 

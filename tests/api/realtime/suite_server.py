@@ -14,9 +14,10 @@ import trio
 from api.edge.server import EdgeServer, open_listeners
 from api.realtime.engine_io import EngineIo
 from api.realtime.namespaces import Connection, Socket
-from api.realtime.protocol import NEVER, Handshake, Link, Session
+from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
 from api.realtime.settings import RealtimeSettings
+from api.realtime.transports import NEVER, Handshake, Link
 
 ENGINE = RealtimeSettings(
     path="/engine.io/",

@@ -1,0 +1,64 @@
+"""What stands on either side of a session: its transports below, its meaning above."""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+NEVER: Final = float("inf")
+
+
+class Handshake(msgspec.Struct, frozen=True):
+    """What the first request of a session said; `origin_listed` decides whether cookies count."""
+
+    query: Mapping[str, str]
+    cookies: Mapping[str, str] = {}
+    origin: str | None = None
+    origin_listed: bool = False
+    address: str = ""
+
+
+class Link(Protocol):
+    """A websocket; its methods return at once and never raise.
+
+    `out` holds the bytes that the next flush sends. The fan-out appends to it directly unless the
+    link is `blocked` (its peer reads too slowly), when only `write` may be used.
+    """
+
+    out: list[bytes]
+    blocked: bool
+
+    def write(self, data: bytes) -> None:
+        """Queue whole frames and see to it that they are sent."""
+
+    def flush(self) -> None:
+        """Send what `out` holds, as far as the peer takes it."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what is queued, then a close frame, then hang up."""
+
+
+class Poll(Protocol):
+    """A hanging GET."""
+
+    def answer(self, body: bytes) -> None:
+        """Finish it with 200 and this body."""
+
+
+class Upper(Protocol):
+    """The layer above one session."""
+
+    def text(self, data: bytes) -> None:
+        """A text message came; `PacketError` closes the session."""
+
+    def binary(self, data: bytes) -> None:
+        """A binary message came; `PacketError` closes the session."""
+
+    def upgraded(self, link: Link) -> None:
+        """From now on messages leave by this websocket."""
+
+    def closed(self, reason: str) -> None:
+        """The session ended; called exactly once."""
+
+    def tick(self, now: float) -> float:
+        """Do what is due by `now`; the next time (or `NEVER`)."""
