@@ -5,8 +5,10 @@ from datetime import datetime
 import msgspec
 import sqlalchemy as sa
 
+from storage.database import Database
 from storage.ids import CompanyId, DeadLetterId
 from storage.metadata import at, metadata, moment, string
+from storage.sql import prepared
 
 dead_letters = sa.Table(
     "dead_letters",
@@ -34,3 +36,39 @@ class DeadLetterRow(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     created_at: datetime
     replayed_at: datetime | None
+
+
+_PARK = prepared(
+    sa.insert(dead_letters).values(
+        company_id=sa.bindparam("company_id", type_=sa.BigInteger),
+        address=sa.bindparam("address", type_=sa.Text),
+        kind=sa.bindparam("kind", type_=sa.Text),
+        error=sa.bindparam("error", type_=sa.Text),
+        payload=sa.bindparam("payload", type_=sa.LargeBinary),
+    )
+)
+
+
+def _storable(text: str) -> str:
+    """What is parked is what Postgres refused: its cause may quote the very characters."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
+async def park(
+    database: Database,
+    company_id: CompanyId | None,
+    *,
+    address: str,
+    kind: str,
+    error: str,
+    payload: bytes,
+) -> None:
+    """Keep an input that was refused for good; returns when it is committed."""
+    await database.execute(
+        _PARK,
+        company_id=company_id,
+        address=_storable(address),
+        kind=kind,
+        error=_storable(error),
+        payload=payload,
+    )

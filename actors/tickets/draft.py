@@ -13,6 +13,7 @@ import msgspec
 from actors.errors import UnknownTicket
 from actors.tickets import writes
 from actors.tickets.state import Conversations, InputKey, active_on, newest_on
+from storage.connections import network
 from storage.contacts import Contact
 from storage.events import DomainEvent
 from storage.ids import (
@@ -142,7 +143,7 @@ class Draft:
             connection_id=connection_id,
             department_id=department_id,
             user_id=user_id,
-            channel=channel,
+            channel=network(channel),
             is_group=self.contact.is_group,
             is_bot=is_bot,
             is_active_demand=is_active_demand,

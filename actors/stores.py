@@ -1,0 +1,81 @@
+"""The actors' ports on Postgres; tests put fakes in their place."""
+
+from collections.abc import Sequence
+
+from storage import contact_book, conversations, dead_letters
+from storage.contact_book import Named
+from storage.contacts import Contact, CustomField
+from storage.conversations import Loaded
+from storage.database import Database
+from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
+from storage.messages import Message
+from storage.tickets import Ticket
+
+
+class PgTickets:
+    """The rows of contacts' conversations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, company_id: CompanyId, contact_id: ContactId) -> Loaded:
+        return await conversations.load_conversations(self._database, company_id, contact_id)
+
+    async def ticket(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId
+    ) -> Ticket | None:
+        return await conversations.find_ticket(self._database, company_id, contact_id, ticket_id)
+
+    async def message(
+        self, company_id: CompanyId, contact_id: ContactId, message_id: MessageId
+    ) -> Message | None:
+        return await conversations.find_message(self._database, company_id, contact_id, message_id)
+
+    async def by_provider_id(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> Sequence[Message]:
+        return await conversations.messages_by_provider_id(
+            self._database, company_id, connection_id, provider_ids
+        )
+
+    async def by_key(self, company_id: CompanyId, key: str) -> Message | None:
+        return await conversations.message_by_key(self._database, company_id, key)
+
+
+class PgContacts:
+    """Contacts and the names they are known by."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_alias(self, company_id: CompanyId, aliases: list[str]) -> Sequence[Named]:
+        return await contact_book.contacts_by_alias(self._database, company_id, aliases)
+
+    async def by_number(self, company_id: CompanyId, number: str) -> Contact | None:
+        return await contact_book.contact_by_number(self._database, company_id, number)
+
+    async def by_id(self, company_id: CompanyId, contact_id: ContactId) -> Contact | None:
+        return await contact_book.contact_by_id(self._database, company_id, contact_id)
+
+    async def fields(self, company_id: CompanyId, contact_id: ContactId) -> Sequence[CustomField]:
+        return await contact_book.custom_fields_of(self._database, company_id, contact_id)
+
+    async def load(self, company_id: CompanyId, contact_id: ContactId) -> Loaded:
+        return await conversations.load_conversations(self._database, company_id, contact_id)
+
+
+class PgDeadLetters:
+    """Inputs that were refused for good, kept raw for an operator."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def park(self, company_id: CompanyId, source: str, cause: str, payload: bytes) -> None:
+        await dead_letters.park(
+            self._database,
+            company_id,
+            address=source,
+            kind="inbound",
+            error=cause,
+            payload=payload,
+        )
