@@ -36,6 +36,7 @@ _UNICAST6 = ipaddress.IPv6Network("2000::/3")
 
 _LOCAL_SUFFIXES = ("localhost", "local", "internal", "intranet", "lan", "home.arpa", "localdomain")
 _BAD_CHARACTERS = re.compile(r"[\x00-\x20\x7f\\]")
+_CREDENTIALS = re.compile(r"[^:/?#]*://[^/?#]*@")
 _NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)")
 _OPEN_PORTS = frozenset((80, 443))
 
@@ -58,7 +59,7 @@ def _block(reason: str) -> NoReturn:
 
 def origin_of(url: str) -> Origin | None:
     """The origin of an http(s) URL; None for anything else, and for a URL that parses oddly."""
-    if _BAD_CHARACTERS.search(url) or len(url) > 8192:
+    if len(url) > 8192 or _BAD_CHARACTERS.search(url) or _CREDENTIALS.match(url):
         return None
     try:
         parsed = httpx.URL(url)
@@ -66,9 +67,11 @@ def origin_of(url: str) -> Origin | None:
     except (httpx.InvalidURL, ValueError, TypeError):
         return None
     host = parsed.raw_host.decode("ascii", "replace").lower()
-    if parsed.scheme not in ("http", "https") or not host or parsed.userinfo:
+    usual = {"http": 80, "https": 443}.get(parsed.scheme)
+    if usual is None or not host:
         return None
-    return Origin(parsed.scheme, host, port or (443 if parsed.scheme == "https" else 80))
+    port = usual if port is None else port
+    return Origin(parsed.scheme, host, port) if 0 < port < 65536 else None
 
 
 def is_public(text: str) -> bool:
@@ -106,7 +109,9 @@ def checked_origin(url: str) -> Origin:
         return origin._replace(host=host)
     name = host.removesuffix(".")
     last = name.rpartition(".")[2]
-    if not name or _NUMBER.fullmatch(last) or "%" in name:
+    if "" in name.split(".") or "%" in name:
+        _block("the host is no name")
+    if _NUMBER.fullmatch(last):
         _block("the host is a number in disguise")
     if "." not in name or any(name.endswith(f".{suffix}") for suffix in _LOCAL_SUFFIXES):
         _block("the host is a name of the local network")

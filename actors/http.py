@@ -211,6 +211,7 @@ class _Exchange:
         self.on_written = on_written
         self.written = False
         self.may_redirect = False
+        self.too_large = False
         self.timeout = {"connect": connect_timeout, "pool": None, "read": None, "write": None}
 
     def failure(self, reason: str, *, blocked: bool = False) -> HttpFailure:
@@ -242,7 +243,7 @@ class _Exchange:
         try:
             return await self._read(reply)
         except httpx.HTTPError as error:
-            return self.failure(_named(error))
+            return self._refusal() if self.too_large else self.failure(_named(error))
         finally:
             with trio.CancelScope(shield=True):
                 await reply.aclose()
@@ -252,11 +253,21 @@ class _Exchange:
             return self.failure("the answer is compressed, which was not asked for")
         parts = bytearray()
         async for chunk in reply.aiter_raw():
-            parts += chunk
+            if not self.too_large:
+                parts += chunk
             if len(parts) > self.limit:
-                return self.failure(f"the answer is larger than {self.limit} bytes", blocked=True)
+                # httpx nests generators that only an end or an error unwinds: the closed
+                # connection gives them one.
+                self.too_large = True
+                parts.clear()
+                await reply.aclose()
+        if self.too_large:
+            return self._refusal()
         headers = tuple((name.lower(), value) for name, value in reply.headers.multi_items())
         return HttpReply(status=reply.status_code, body=bytes(parts), headers=headers)
+
+    def _refusal(self) -> HttpFailure:
+        return self.failure(f"the answer is larger than {self.limit} bytes", blocked=True)
 
     async def _trace(self, event: str, _info: dict[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):
