@@ -101,6 +101,18 @@ async def page(
             .scalar_subquery()
         )
         visible = sa.and_(_t.company_id == company_id, _t.id.in_(newest))
+    return await _rows(database, company_id, visible, wanted)
+
+
+async def one(database: Database, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
+    """One ticket of the company with its contact and tags, whoever may see it."""
+    found = sa.and_(_t.company_id == company_id, _t.id == ticket_id)
+    return await _rows(database, company_id, found, TicketFilter())
+
+
+async def _rows(
+    database: Database, company_id: CompanyId, visible: Condition, wanted: TicketFilter
+) -> TicketRows:
     listed = (
         sa.select(*columns_of(tickets, Ticket))
         .where(visible)
