@@ -132,26 +132,32 @@ class _Call(Waiter[T]):
         self._fn = fn
         self._args = args
         self._cancelled = False
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Future[T] | None = None
 
     def start(self) -> None:
         if self._cancelled:
             self.fail(asyncio.CancelledError())
+            return
+        try:
+            self._running = asyncio.ensure_future(self._fn(*self._args))
+        except Exception as error:  # noqa: BLE001 (it is raised again in the trio task)
+            self.fail(error)
         else:
-            self._running = asyncio.get_running_loop().create_task(self._run())
+            # Not a wrapping coroutine: one that is cancelled before its first step never runs.
+            self._running.add_done_callback(self._settle)
 
     def cancel(self) -> None:
         self._cancelled = True
         if self._running is not None:
             self._running.cancel()
 
-    async def _run(self) -> None:
-        try:
-            value = await self._fn(*self._args)
-        except BaseException as error:  # noqa: BLE001 (it is raised again in the trio task)
+    def _settle(self, done: asyncio.Future[T]) -> None:
+        if done.cancelled():
+            self.fail(asyncio.CancelledError())
+        elif (error := done.exception()) is not None:
             self.fail(error)
         else:
-            self.answer(value)
+            self.answer(done.result())
 
 
 class Bridge:
