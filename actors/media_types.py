@@ -1,5 +1,6 @@
 """What a file is, by its first bytes; a sender's word and a file's name are not believed."""
 
+import codecs
 from urllib.parse import quote
 
 #: Content type → extension. A type that is not listed is stored as application/octet-stream.
@@ -28,6 +29,8 @@ EXTENSIONS = {
     "application/octet-stream": "bin",
 }
 TYPES = {extension: mime for mime, extension in EXTENSIONS.items()}
+
+_UTF8 = codecs.getincrementaldecoder("utf-8")
 
 #: How much of a file `sniff` looks at.
 HEAD = 64 * 1024
@@ -89,13 +92,11 @@ _AUDIO_MP4 = frozenset(("audio/mp4", "audio/x-m4a", "audio/m4a", "audio/aac"))
 def _is_text(head: bytes) -> bool:
     if not head or any(byte < 9 or (13 < byte < 32 and byte != 27) for byte in head):
         return False
-    for cut in range(4):  # a character may be cut at the end of the head
-        try:
-            head[: len(head) - cut].decode()
-        except UnicodeDecodeError:
-            continue
-        return True
-    return False
+    try:
+        _UTF8().decode(head)  # a character may be cut at the end of the head
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def download_headers(mime: str, filename: str) -> tuple[tuple[str, str], ...]:

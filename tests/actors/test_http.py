@@ -150,7 +150,7 @@ async def test_the_hook_runs_before_the_answer_is_in() -> None:
     async with http_server(handler) as server, client_for(server.base) as client:
         for request in (post(server.base), get(server.base)):
             written = trio.Event()
-            reply = await client.call(request, on_written=lambda: written.set())
+            reply = await client.call(request, on_written=written.set)
             assert isinstance(reply, HttpReply)
 
 
