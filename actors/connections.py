@@ -6,7 +6,7 @@ top is the connection used last, hence the one most likely to be alive.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 
@@ -32,7 +32,7 @@ class Connections:
         return httpx.AsyncHTTPTransport(verify=self._tls, limits=limits, trust_env=False)
 
     @asynccontextmanager
-    async def kept(self, origin: Origin) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+    async def kept(self, origin: Origin) -> AsyncGenerator[httpx.AsyncHTTPTransport]:
         """A connection of `origin`, put back afterwards; closed if the block is left by error."""
         async with self._places:
             idle = self._idle.setdefault(origin, deque())
@@ -47,7 +47,7 @@ class Connections:
                 await _close(idle.popleft()[1])
 
     @asynccontextmanager
-    async def single(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+    async def single(self) -> AsyncGenerator[httpx.AsyncHTTPTransport]:
         """A connection for one exchange."""
         async with self._places:
             transport = self._new()
@@ -69,7 +69,7 @@ async def _close(transport: httpx.AsyncHTTPTransport) -> None:
 
 
 @asynccontextmanager
-async def open_connections(limit: int) -> AsyncIterator[Connections]:
+async def open_connections(limit: int) -> AsyncGenerator[Connections]:
     """Loads the trusted certificates once and closes every connection at the end."""
     tls = await trio.to_thread.run_sync(lambda: httpx.create_ssl_context(trust_env=False))
     connections = Connections(limit, tls)

@@ -7,7 +7,7 @@ only, on a connection of its own, and redirects are followed by hand and checked
 
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
 
@@ -318,7 +318,7 @@ def _asked_pause(result: HttpReply | HttpFailure) -> float:
 @asynccontextmanager
 async def open_http_client(
     config: HttpConfig | None = None, *, resolver: Resolve = resolve
-) -> AsyncIterator[HttpClient]:
+) -> AsyncGenerator[HttpClient]:
     """The client for the life of the program. Environment proxies are ignored on purpose."""
     config = config or HttpConfig()
     async with open_connections(config.connections) as connections:
