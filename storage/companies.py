@@ -1,12 +1,15 @@
 """Companies: the tenants of the installation."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
+from storage.database import Statements
 from storage.ids import CompanyId, PlanId
 from storage.metadata import at, document, flag, metadata, moment, string
+from storage.sql import prepared
 
 companies = sa.Table(
     "companies",
@@ -54,3 +57,24 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     folder_measured_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+_COMPANY: Final = companies.c.id == sa.bindparam("company", type_=sa.BigInteger)
+_GET: Final = prepared(sa.select(companies).where(_COMPANY))
+_ALL: Final = prepared(sa.select(companies).order_by(companies.c.id))
+_LOGGED_IN: Final = prepared(sa.update(companies).where(_COMPANY).values(last_login=sa.func.now()))
+
+
+async def get(source: Statements, company_id: CompanyId) -> Company:
+    """One company. Raises NotFound."""
+    return await source.one(_GET, into=Company, company=company_id)
+
+
+async def all_of(source: Statements) -> list[Company]:
+    """Installation-wide: every company, oldest first."""
+    return await source.all(_ALL, into=Company)
+
+
+async def touch_login(source: Statements, company_id: CompanyId) -> None:
+    """Note that somebody of the company logged in now."""
+    await source.execute(_LOGGED_IN, company=company_id)

@@ -1,11 +1,13 @@
 """Contacts: the end customers of a company, with every name a channel knows them by."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
+from storage.database import Statements
 from storage.ids import CompanyId, ConnectionId, ContactId, CustomFieldId, UserId
 from storage.metadata import (
     at,
@@ -23,6 +25,7 @@ from storage.metadata import (
     string,
     version,
 )
+from storage.repo import Repo
 
 contacts = sa.Table(
     "contacts",
@@ -165,3 +168,11 @@ class ContactPatch(msgspec.Struct, frozen=True, kw_only=True):
     active: bool | UnsetType = UNSET
     lgpd_accepted_at: datetime | UnsetType | None = UNSET
     connection_id: ConnectionId | UnsetType | None = UNSET
+
+
+_repo: Final = Repo(contacts, Contact)
+
+
+async def get(source: Statements, company_id: CompanyId, contact_id: ContactId) -> Contact:
+    """One contact. Raises NotFound."""
+    return await _repo.get(source, company_id, contact_id)

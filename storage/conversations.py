@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from storage.contacts import (
     Contact,
@@ -80,7 +81,7 @@ _own = tickets.alias("own")
 _newest = (
     sa.select(_own.c.id)
     .where(_own.c.company_id == _COMPANY, _own.c.contact_id == _CONTACT)
-    .distinct(_own.c.connection_id)
+    .ext(distinct_on(_own.c.connection_id))
     .order_by(_own.c.connection_id, _own.c.updated_at.desc(), _own.c.id.desc())
 )
 _needed = sa.and_(

@@ -1,11 +1,13 @@
 """Dead letters: inputs that Postgres or an actor refused for good, kept raw for an operator."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
-from storage.database import Database
+from storage.database import Database, Statements
+from storage.errors import NotFound
 from storage.ids import CompanyId, DeadLetterId
 from storage.metadata import at, metadata, moment, string
 from storage.sql import prepared
@@ -72,3 +74,65 @@ async def park(
         error=_storable(error),
         payload=payload,
     )
+
+
+_t = dead_letters.c
+_KEEP: Final = prepared(
+    sa.insert(dead_letters)
+    .values(
+        company_id=sa.bindparam("company", type_=sa.BigInteger),
+        address=sa.bindparam("to", type_=sa.Text),
+        kind=sa.bindparam("what", type_=sa.Text),
+        error=sa.bindparam("why", type_=sa.Text),
+        payload=sa.bindparam("raw", type_=sa.LargeBinary),
+    )
+    .returning(_t.id)
+)
+_WAITING: Final = prepared(
+    sa.select(dead_letters)
+    .where(
+        _t.company_id.is_not_distinct_from(sa.bindparam("company", type_=sa.BigInteger)),
+        _t.replayed_at.is_(None),
+    )
+    .order_by(_t.id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger))
+)
+_REPLAYED: Final = prepared(
+    sa.update(dead_letters)
+    .where(
+        _t.company_id.is_not_distinct_from(sa.bindparam("company", type_=sa.BigInteger)),
+        _t.id == sa.bindparam("letter", type_=sa.BigInteger),
+    )
+    .values(replayed_at=sa.func.now())
+)
+
+
+async def keep(
+    database: Statements,
+    company_id: CompanyId | None,
+    *,
+    address: str,
+    kind: str,
+    error: str,
+    payload: bytes,
+) -> DeadLetterId:
+    """Park one input, raw, with what refused it."""
+    kept: int = await database.value(
+        _KEEP, company=company_id, to=address, what=kind, why=error, raw=payload
+    )
+    return DeadLetterId(kept)
+
+
+async def waiting(
+    database: Statements, company_id: CompanyId | None, *, most: int = 1000
+) -> list[DeadLetterRow]:
+    """What is parked and was not replayed yet, oldest first."""
+    return await database.all(_WAITING, into=DeadLetterRow, company=company_id, most=most)
+
+
+async def mark_replayed(
+    database: Statements, company_id: CompanyId | None, letter_id: DeadLetterId
+) -> None:
+    """Take a letter off the waiting list after an operator replayed it. Raises NotFound."""
+    if not await database.execute(_REPLAYED, company=company_id, letter=letter_id):
+        raise NotFound

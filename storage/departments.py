@@ -1,11 +1,13 @@
 """Departments: the groups that tickets wait for (the family's word on the wire is queue)."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
+from storage.database import Statements, Tx
 from storage.ids import CompanyId, DepartmentId
 from storage.metadata import (
     at,
@@ -19,6 +21,7 @@ from storage.metadata import (
     row_id,
     string,
 )
+from storage.repo import Repo, assigned
 
 departments = sa.Table(
     "departments",
@@ -78,3 +81,33 @@ class DepartmentPatch(msgspec.Struct, frozen=True, kw_only=True):
     close_ticket: bool | UnsetType = UNSET
     integration_id: int | UnsetType | None = UNSET
     file_list_id: int | UnsetType | None = UNSET
+
+
+_repo: Final = Repo(departments, Department, departments.c.position, departments.c.name)
+
+
+async def all_of(source: Statements, company_id: CompanyId) -> list[Department]:
+    """Every department of the company in menu order."""
+    return await _repo.all_of(source, company_id)
+
+
+async def get(source: Statements, company_id: CompanyId, department_id: DepartmentId) -> Department:
+    """One department. Raises NotFound."""
+    return await _repo.get(source, company_id, department_id)
+
+
+async def create(tx: Tx, company_id: CompanyId, new: DepartmentPatch) -> Department:
+    """Store a department. Raises UniqueViolation when its name or colour is taken."""
+    return await _repo.insert(tx, company_id, **assigned(new))
+
+
+async def change(
+    tx: Tx, company_id: CompanyId, department_id: DepartmentId, patch: DepartmentPatch
+) -> Department:
+    """Set what the patch sets. Raises NotFound, or UniqueViolation for a taken name or colour."""
+    return await _repo.change(tx, company_id, department_id, assigned(patch))
+
+
+async def delete(tx: Tx, company_id: CompanyId, department_id: DepartmentId) -> None:
+    """Delete a department; its tickets stay, without one. Raises NotFound."""
+    await _repo.delete(tx, company_id, department_id)

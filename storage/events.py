@@ -41,7 +41,6 @@ events = sa.Table(
     metadata,
     company(),
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.DateTime(timezone=True), primary_key=True, server_default=sa.text("now()")),
     string("kind"),
     sa.Column("ids", JSONB, nullable=False, server_default=sa.text("'{}'")),
     sa.Column(

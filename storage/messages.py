@@ -1,10 +1,12 @@
 """Messages: the bubbles of a conversation, each stored once per provider id."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
+from storage.database import Statements
 from storage.ids import (
     CompanyId,
     ConnectionId,
@@ -30,6 +32,7 @@ from storage.metadata import (
     row_id,
     string,
 )
+from storage.sql import prepared
 
 # History keeps the connection, department and user it happened with, also after their deletion:
 # those three columns have no foreign key, so deleting one of them never rewrites the history.
@@ -115,3 +118,34 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+
+_t = messages.c
+_OF_COMPANY: Final = _t.company_id == sa.bindparam("company", type_=sa.BigInteger)
+_GET: Final = prepared(
+    sa.select(messages).where(_OF_COMPANY, _t.id == sa.bindparam("message", type_=sa.BigInteger))
+)
+_UNREAD: Final = prepared(
+    sa.select(_t.id)
+    .where(
+        _OF_COMPANY,
+        _t.ticket_id == sa.bindparam("ticket", type_=sa.BigInteger),
+        _t.from_me.is_(False),
+        _t.read.is_(False),
+    )
+    .order_by(_t.id.desc())
+    .limit(sa.bindparam("most", type_=sa.BigInteger))
+)
+
+
+async def get(database: Statements, company_id: CompanyId, message_id: MessageId) -> Message:
+    """One message. Raises NotFound."""
+    return await database.one(_GET, into=Message, company=company_id, message=message_id)
+
+
+async def unread_ids(
+    database: Statements, company_id: CompanyId, ticket_id: TicketId, *, most: int
+) -> list[MessageId]:
+    """The contact's newest messages in a ticket that no agent has read, newest first."""
+    rows = await database.rows(_UNREAD, company=company_id, ticket=ticket_id, most=most)
+    return [MessageId(row[0]) for row in rows]

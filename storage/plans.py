@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
+from storage.database import Statements
 from storage.ids import PlanId
 from storage.metadata import at, flag, metadata, number, string
+from storage.sql import prepared
 
 plans = sa.Table(
     "plans",
@@ -62,3 +65,27 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     is_public: bool
     created_at: datetime
     updated_at: datetime
+
+
+_GET: Final = prepared(
+    sa.select(plans).where(plans.c.id == sa.bindparam("plan", type_=sa.BigInteger))
+)
+_ALL: Final = prepared(sa.select(plans).order_by(plans.c.name))
+
+
+async def get(database: Statements, plan_id: PlanId) -> Plan:
+    """One plan. Raises NotFound."""
+    return await database.one(_GET, into=Plan, plan=plan_id)
+
+
+async def all_of(database: Statements) -> list[Plan]:
+    """Every plan of the installation, by name."""
+    return await database.all(_ALL, into=Plan)
+
+
+async def create(database: Statements, name: str, *, users: int, connections: int) -> Plan:
+    """Add a plan with every feature. Raises UniqueViolation for a known name."""
+    statement = sa.insert(plans).values(
+        name=name, users=users, connections=connections, departments=connections
+    )
+    return await database.one(statement.returning(plans), into=Plan)

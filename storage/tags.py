@@ -1,12 +1,14 @@
 """Tags: labels on contacts and tickets; a kanban tag is a lane of the board."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
-from storage.ids import CompanyId, TagId
+from storage.database import Statements, Tx
+from storage.ids import CompanyId, ContactId, TagId, TicketId
 from storage.metadata import (
     at,
     belongs_to,
@@ -19,6 +21,8 @@ from storage.metadata import (
     row_id,
     string,
 )
+from storage.repo import Links, Repo, assigned
+from storage.search import contains
 
 tags = sa.Table(
     "tags",
@@ -91,3 +95,72 @@ class TagPatch(msgspec.Struct, frozen=True, kw_only=True):
     next_lane_id: TagId | UnsetType | None = UNSET
     lane_greeting: str | UnsetType = UNSET
     rollback_lane_id: TagId | UnsetType | None = UNSET
+
+
+_repo: Final = Repo(tags, Tag, tags.c.name)
+_of_contact: Final = Links(contact_tags, "contact_id", "tag_id")
+_of_ticket: Final = Links(ticket_tags, "ticket_id", "tag_id")
+
+
+async def all_of(source: Statements, company_id: CompanyId) -> list[Tag]:
+    """Every tag of the company by name."""
+    return await _repo.all_of(source, company_id)
+
+
+async def page(
+    source: Statements,
+    company_id: CompanyId,
+    *,
+    search: str = "",
+    kanban: int | None = None,
+    number: int = 1,
+    size: int = 20,
+) -> tuple[list[Tag], int]:
+    """One page by name of the tags whose name contains `search`, and how many there are."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if search:
+        conditions.append(contains(tags.c.name, search))
+    if kanban is not None:
+        conditions.append(tags.c.kanban == kanban)
+    return await _repo.page(source, company_id, *conditions, number=number, size=size)
+
+
+async def get(source: Statements, company_id: CompanyId, tag_id: TagId) -> Tag:
+    """One tag. Raises NotFound."""
+    return await _repo.get(source, company_id, tag_id)
+
+
+async def create(tx: Tx, company_id: CompanyId, new: TagPatch) -> Tag:
+    """Store a tag. Raises UniqueViolation when its name is taken."""
+    return await _repo.insert(tx, company_id, **assigned(new))
+
+
+async def change(tx: Tx, company_id: CompanyId, tag_id: TagId, patch: TagPatch) -> Tag:
+    """Set what the patch sets. Raises NotFound, or UniqueViolation for a taken name."""
+    return await _repo.change(tx, company_id, tag_id, assigned(patch))
+
+
+async def delete(tx: Tx, company_id: CompanyId, tag_id: TagId) -> None:
+    """Delete a tag, also from everything that carries it. Raises NotFound."""
+    await _repo.delete(tx, company_id, tag_id)
+
+
+async def of_contact(
+    source: Statements, company_id: CompanyId, contact_id: ContactId
+) -> tuple[TagId, ...]:
+    """The tags of a contact."""
+    return tuple(TagId(tag) for tag in await _of_contact.of(source, company_id, contact_id))
+
+
+async def of_ticket(
+    source: Statements, company_id: CompanyId, ticket_id: TicketId
+) -> tuple[TagId, ...]:
+    """The tags of a ticket."""
+    return tuple(TagId(tag) for tag in await _of_ticket.of(source, company_id, ticket_id))
+
+
+async def set_of_contact(
+    tx: Tx, company_id: CompanyId, contact_id: ContactId, chosen: tuple[TagId, ...]
+) -> None:
+    """Make `chosen` the tags of a contact. Raises Conflict for a tag that is not there."""
+    await _of_contact.replace(tx, company_id, contact_id, chosen)

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 import sqlalchemy as sa
 
+from storage.database import Statements
 from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TicketId, UserId
 from storage.metadata import (
     at,
@@ -25,6 +26,7 @@ from storage.metadata import (
     string,
     version,
 )
+from storage.sql import prepared
 
 Status = Literal["pending", "open", "closed", "group", "nps", "lgpd", "bot"]
 
@@ -147,3 +149,41 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     def is_active(self) -> bool:
         """Whether this is the contact's one running case on its connection."""
         return self.status in ACTIVE_STATUSES
+
+
+_t = tickets.c
+_OF_COMPANY: Final = _t.company_id == sa.bindparam("company", type_=sa.BigInteger)
+_GET: Final = prepared(
+    sa.select(tickets).where(_OF_COMPANY, _t.id == sa.bindparam("ticket", type_=sa.BigInteger))
+)
+_BY_UUID: Final = prepared(
+    sa.select(tickets).where(_OF_COMPANY, _t.uuid == sa.bindparam("ticket", type_=sa.Text))
+)
+
+
+async def get(database: Statements, company_id: CompanyId, ticket_id: TicketId) -> Ticket:
+    """One ticket. Raises NotFound."""
+    return await database.one(_GET, into=Ticket, company=company_id, ticket=ticket_id)
+
+
+async def get_by_uuid(database: Statements, company_id: CompanyId, uuid: str) -> Ticket:
+    """One ticket by the id that stands in its address in the browser. Raises NotFound."""
+    return await database.one(_BY_UUID, into=Ticket, company=company_id, ticket=uuid)
+
+
+async def contacts_with(
+    database: Statements,
+    company_id: CompanyId,
+    status: str,
+    *,
+    user_id: UserId | None = None,
+    connection_id: ConnectionId | None = None,
+) -> list[ContactId]:
+    """Contacts that have a ticket in `status`, of one agent or on one connection if asked."""
+    statement = sa.select(_t.contact_id).where(_t.company_id == company_id, _t.status == status)
+    if user_id is not None:
+        statement = statement.where(_t.user_id == user_id)
+    if connection_id is not None:
+        statement = statement.where(_t.connection_id == connection_id)
+    rows = await database.rows(statement.group_by(_t.contact_id).order_by(_t.contact_id))
+    return [ContactId(row[0]) for row in rows]

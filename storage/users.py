@@ -1,12 +1,14 @@
 """Users: people who log in, with the departments they work for."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
+from storage.companies import companies
+from storage.database import Statements, Tx
 from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
 from storage.metadata import (
     at,
@@ -23,6 +25,9 @@ from storage.metadata import (
     row_id,
     string,
 )
+from storage.repo import Links, Repo, assigned
+from storage.search import contains
+from storage.sql import prepared
 
 Profile = Literal["admin", "user"]
 
@@ -158,3 +163,99 @@ class UserPatch(msgspec.Struct, frozen=True, kw_only=True):
     default_menu: str | UnsetType = UNSET
     tickets_width: int | UnsetType = UNSET
     department_ids: tuple[DepartmentId, ...] | UnsetType = UNSET
+
+
+class NewUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A person to let in; the password is a hash already, the departments are of the company."""
+
+    name: str
+    email: str
+    password_hash: str
+    profile: Profile = "user"
+    is_super: bool = False
+    department_ids: tuple[DepartmentId, ...] = ()
+
+
+_repo: Final = Repo(users, User, users.c.name)
+_departments: Final = Links(user_departments, "user_id", "department_id")
+_OF_COMPANY: Final = ("timezone", "company_status", "due_date")
+_LOGIN: Final = prepared(
+    sa.select(
+        *(users.c[name] for name in Login.__struct_fields__ if name not in _OF_COMPANY),
+        companies.c.timezone,
+        companies.c.status.label("company_status"),
+        companies.c.due_date,
+    )
+    .join(companies, companies.c.id == users.c.company_id)
+    .where(sa.func.lower(users.c.email) == sa.bindparam("address", type_=sa.Text))
+)
+
+
+async def login_by_email(source: Statements, email: str) -> Login | None:
+    """Installation-wide: what logging in with this address needs, or None; case aside."""
+    return await source.first(_LOGIN, into=Login, address=email.lower())
+
+
+async def get(source: Statements, company_id: CompanyId, user_id: UserId) -> User:
+    """One user. Raises NotFound."""
+    return await _repo.get(source, company_id, user_id)
+
+
+async def find(source: Statements, company_id: CompanyId, user_id: UserId) -> User | None:
+    """One user, or None."""
+    return await _repo.find(source, company_id, user_id)
+
+
+async def all_of(source: Statements, company_id: CompanyId) -> list[User]:
+    """Every user of the company by name."""
+    return await _repo.all_of(source, company_id)
+
+
+async def page(
+    source: Statements,
+    company_id: CompanyId,
+    *,
+    search: str = "",
+    number: int = 1,
+    size: int = 20,
+) -> tuple[list[User], int]:
+    """One page by name of the users whose name or address contains `search`, and how many."""
+    found = sa.or_(contains(users.c.name, search), contains(users.c.email, search))
+    wanted = (found,) if search else ()
+    return await _repo.page(source, company_id, *wanted, number=number, size=size)
+
+
+async def department_ids(
+    source: Statements, company_id: CompanyId, user_id: UserId
+) -> tuple[DepartmentId, ...]:
+    """The departments a user works for."""
+    members = await _departments.of(source, company_id, user_id)
+    return tuple(DepartmentId(member) for member in members)
+
+
+async def create(
+    tx: Tx, company_id: CompanyId, new: NewUser, more: UserPatch | None = None
+) -> User:
+    """Let somebody in, with what `more` sets besides.
+
+    Raises UniqueViolation for a known address, Conflict for a department that is not there.
+    """
+    values = assigned(new, "department_ids")
+    if more is not None:
+        values = assigned(more, "department_ids") | values
+    user = await _repo.insert(tx, company_id, **values)
+    await _departments.replace(tx, company_id, user.id, new.department_ids)
+    return user
+
+
+async def change(tx: Tx, company_id: CompanyId, user_id: UserId, patch: UserPatch) -> User:
+    """Set what the patch sets. Raises NotFound, UniqueViolation, Conflict as `create` does."""
+    user = await _repo.change(tx, company_id, user_id, assigned(patch))
+    if patch.department_ids is not UNSET:
+        await _departments.replace(tx, company_id, user_id, patch.department_ids)
+    return user
+
+
+async def delete(tx: Tx, company_id: CompanyId, user_id: UserId) -> None:
+    """Delete a user with their login sessions; their tickets stay, unowned. Raises NotFound."""
+    await _repo.delete(tx, company_id, user_id)

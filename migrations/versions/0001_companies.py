@@ -214,7 +214,7 @@ CREATE TABLE connections (
 """)
     op.execute("""
 CREATE UNIQUE INDEX uq_connections_default
-ON connections (company_id, channel)
+ON connections (company_id)
 WHERE is_default
 """)
     op.execute("""

@@ -34,11 +34,10 @@ CREATE TABLE company_stream (
 CREATE TABLE events (
     company_id BIGINT NOT NULL,
     seq BIGINT NOT NULL,
-    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     kind TEXT DEFAULT '' NOT NULL,
     ids JSONB DEFAULT '{}' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    CONSTRAINT pk_events PRIMARY KEY (company_id, seq, at, created_at)
+    CONSTRAINT pk_events PRIMARY KEY (company_id, seq, created_at)
 )
  PARTITION BY RANGE (created_at)
 """)

@@ -1,0 +1,85 @@
+"""Founding a company: the company, its settings, its event stream and its first admin, at once."""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from storage import users
+from storage.commit_tables import company_stream
+from storage.companies import Company, companies
+from storage.company_settings import company_settings
+from storage.database import Database
+from storage.ids import CompanyId, PlanId
+from storage.settings import INSTALLATION, settings
+from storage.sql import prepared
+from storage.users import NewUser, User
+
+COMPANY_DEFAULTS: Final = {
+    "campaignsEnabled": "true",
+    "chatbotAutoExit": "disabled",
+    "groupsTab": "disabled",
+    "keepUserAndQueue": "enabled",
+    "messageVisibility": "message",
+    "outOfHoursAction": "pending",
+    "quickMessages": "individual",
+    "showNumericIcons": "disabled",
+    "soundGroupNotifications": "disabled",
+    "tagsMode": "ticket",
+}
+"""Key and value rows that every company starts with."""
+
+INSTALLATION_DEFAULTS: Final = {
+    "allowSignup": "disabled",
+    "downloadLimit": "64",
+    "userCreation": "disabled",
+    "wtV": "disabled",
+}
+"""What the first company has besides: its rows hold for the installation."""
+
+
+class NewCompany(msgspec.Struct, frozen=True, kw_only=True):
+    """A company to found."""
+
+    name: str
+    email: str = ""
+    phone: str = ""
+    document: str = ""
+    plan_id: PlanId | None = None
+    due_date: datetime | None = None
+    timezone: str = "America/Sao_Paulo"
+
+
+class Founded(msgspec.Struct, frozen=True):
+    """A new company and its first admin."""
+
+    company: Company
+    admin: User
+
+
+_NEXT: Final = prepared(sa.select(sa.func.nextval("companies_id_seq")))
+
+
+async def create_company(database: Database, new: NewCompany, admin: NewUser) -> Founded:
+    """Installation-wide: found a company in one transaction.
+
+    Raises UniqueViolation when the admin's address is known.
+    """
+    company_id = CompanyId(await database.value(_NEXT))
+    async with database.begin(company_id) as tx:
+        row = {"id": company_id, **msgspec.structs.asdict(new)}
+        company = await tx.one(sa.insert(companies).values(row).returning(companies), into=Company)
+        await tx.execute(sa.insert(company_settings).values(company_id=company_id))
+        await tx.execute(sa.insert(settings).values(_defaults(company_id)))
+        created = await users.create(
+            tx, company_id, msgspec.structs.replace(admin, profile="admin")
+        )
+        # The event stream's row is locked by whoever publishes: it is written last.
+        await tx.execute(sa.insert(company_stream).values(company_id=company_id, last_seq=0))
+    return Founded(company, created)
+
+
+def _defaults(company_id: CompanyId) -> list[dict[str, object]]:
+    values = COMPANY_DEFAULTS | (INSTALLATION_DEFAULTS if company_id == INSTALLATION else {})
+    return [{"company_id": company_id, "key": key, "value": values[key]} for key in sorted(values)]

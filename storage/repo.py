@@ -1,0 +1,126 @@
+"""The statements that every plain table of a company needs, written once."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET
+
+from storage.database import Statements, Tx
+from storage.errors import NotFound
+from storage.ids import CompanyId
+from storage.metadata import columns_of
+from storage.sql import prepared
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+COUNTED: Final = 10_000
+"""Lists are counted exactly up to this; longer ones show this count."""
+
+_COMPANY: Final = sa.bindparam("company", type_=sa.BigInteger)
+_ROW: Final = sa.bindparam("row", type_=sa.BigInteger)
+
+
+class Repo(Generic[R]):
+    """Reads and writes one table whose key is (company_id, id); foreign rows are not there."""
+
+    def __init__(self, table: sa.Table, record: type[R], *order: sa.ColumnElement[Any]) -> None:
+        self._table = table
+        self._record = record
+        self._columns = columns_of(table, record)
+        of_company = table.c.company_id == _COMPANY
+        mine = sa.and_(of_company, table.c.id == _ROW)
+        self._order = (*order, table.c.id)
+        self._get = prepared(sa.select(*self._columns).where(mine))
+        self._all = prepared(sa.select(*self._columns).where(of_company).order_by(*self._order))
+        self._delete = prepared(sa.delete(table).where(mine))
+
+    async def get(self, source: Statements, company_id: CompanyId, row_id: int) -> R:
+        """One row. Raises NotFound."""
+        return await source.one(self._get, into=self._record, company=company_id, row=row_id)
+
+    async def find(self, source: Statements, company_id: CompanyId, row_id: int) -> R | None:
+        """One row, or None."""
+        return await source.first(self._get, into=self._record, company=company_id, row=row_id)
+
+    async def all_of(self, source: Statements, company_id: CompanyId) -> list[R]:
+        """Every row of the company in the repository's order; for tables that stay small."""
+        return await source.all(self._all, into=self._record, company=company_id)
+
+    async def page(
+        self,
+        source: Statements,
+        company_id: CompanyId,
+        *conditions: sa.ColumnElement[bool],
+        number: int = 1,
+        size: int = 20,
+    ) -> tuple[list[R], int]:
+        """One page of the rows that meet `conditions`, and how many there are in all."""
+        found = sa.select(*self._columns).where(self._table.c.company_id == company_id, *conditions)
+        wanted = found.order_by(*self._order).limit(size).offset((number - 1) * size)
+        counted = found.with_only_columns(sa.literal(1)).limit(COUNTED).subquery()
+        rows = await source.all(wanted, into=self._record)
+        count: int = await source.value(sa.select(sa.func.count()).select_from(counted))
+        return rows, count
+
+    async def insert(self, tx: Tx, company_id: CompanyId, **values: object) -> R:
+        """Add a row. Raises UniqueViolation, and Conflict for a reference into nowhere."""
+        statement = sa.insert(self._table).values(company_id=company_id, **values)
+        return await tx.one(statement.returning(*self._columns), into=self._record)
+
+    async def change(self, tx: Tx, company_id: CompanyId, row_id: int, values: dict[str, Any]) -> R:
+        """Set columns, the time of the change and the next version.
+
+        Raises NotFound, UniqueViolation, and Conflict for a reference into nowhere.
+        """
+        table = self._table
+        kept = {name: value for name, value in values.items() if name in table.c}
+        if "updated_at" in table.c:
+            kept["updated_at"] = sa.func.now()
+        if "version" in table.c:
+            kept["version"] = table.c.version + 1
+        mine = (table.c.company_id == company_id, table.c.id == row_id)
+        statement = sa.update(table).where(*mine).values(kept)
+        return await tx.one(statement.returning(*self._columns), into=self._record)
+
+    async def delete(self, tx: Tx, company_id: CompanyId, row_id: int) -> None:
+        """Delete a row with what belongs to it. Raises NotFound."""
+        if not await tx.execute(self._delete, company=company_id, row=row_id):
+            raise NotFound
+
+
+class Links:
+    """A join table: which rows of one table hang on a row of another, in the same company."""
+
+    def __init__(self, table: sa.Table, owner: str, member: str) -> None:
+        self._table = table
+        self._owner = owner
+        self._member = member
+        of_owner = sa.and_(table.c.company_id == _COMPANY, table.c[owner] == _ROW)
+        self._of = prepared(sa.select(table.c[member]).where(of_owner).order_by(table.c[member]))
+        self._clear = prepared(sa.delete(table).where(of_owner))
+
+    async def of(self, source: Statements, company_id: CompanyId, owner_id: int) -> list[int]:
+        """The members of one owner, by id."""
+        rows = await source.rows(self._of, company=company_id, row=owner_id)
+        return [row[0] for row in rows]
+
+    async def replace(
+        self, tx: Tx, company_id: CompanyId, owner_id: int, members: Sequence[int]
+    ) -> None:
+        """Make `members` the members of one owner. Raises Conflict for one that is not there."""
+        await tx.execute(self._clear, company=company_id, row=owner_id)
+        if members:
+            fixed = {"company_id": company_id, self._owner: owner_id}
+            rows = [fixed | {self._member: member} for member in dict.fromkeys(members)]
+            await tx.execute(sa.insert(self._table).values(rows))
+
+
+def assigned(patch: msgspec.Struct, *without: str) -> dict[str, Any]:
+    """Name and value of every field that a patch sets, except those named in `without`."""
+    return {
+        name: value
+        for name in patch.__struct_fields__
+        if name not in without and (value := getattr(patch, name)) is not UNSET
+    }

@@ -1,0 +1,87 @@
+"""The migrations and the declared metadata are the same schema, up and down."""
+
+import importlib
+import io
+import pkgutil
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+import storage
+from storage.bridge import connect, open_bridge
+from storage.metadata import metadata
+from storage.migrate import _migrations, upgrade
+
+CATALOG = """
+SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+       || ' notnull=' || a.attnotnull || ' identity=' || a.attidentity::text
+       || ' default=' || coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'constraint ' || conrelid::regclass || '.' || conname || ' ' || pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0
+UNION ALL
+SELECT 'index ' || pg_get_indexdef(i.indexrelid)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'relation ' || relkind::text || ' ' || relname || ' ' || coalesce(reloptions::text, '')
+       || ' ' || coalesce(pg_get_expr(relpartbound, oid), '')
+FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S', 'v')
+ORDER BY 1
+"""
+
+
+def _declared_tables() -> list[str]:
+    for module in pkgutil.iter_modules(storage.__path__):
+        importlib.import_module(f"storage.{module.name}")
+    dialect = postgresql.dialect()
+    statements: list[str] = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements.extend(
+            str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes
+        )
+    statements.append("CREATE TABLE events_default PARTITION OF events DEFAULT")
+    return statements
+
+
+def _downgrade_script() -> str:
+    text = io.StringIO()
+    config = Config(output_buffer=text)
+    config.set_main_option("script_location", str(_migrations()))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    command.downgrade(config, f"{head}:base", sql=True)
+    return text.getvalue() + "; DROP TABLE alembic_version"
+
+
+async def _run(dsn: str, *scripts: str) -> list[str]:
+    async with open_bridge() as bridge:
+        connection = await bridge.call(connect, dsn)
+        try:
+            for script in scripts:
+                await bridge.call(connection.execute, script)
+            rows = await bridge.call(connection.fetch, CATALOG)
+        finally:
+            await bridge.call(connection.close)
+    return [row[0] for row in rows if "alembic_version" not in row[0]]
+
+
+async def test_the_migrated_database_is_the_declared_one(dsn: str) -> None:
+    migrated = await _run(dsn)
+    assert any("uq_tickets_active" in line for line in migrated)
+    empty = await _run(dsn, _downgrade_script())
+    assert empty == []
+    assert await _run(dsn, *_declared_tables()) == migrated
+
+
+async def test_the_migrations_run_again_after_a_downgrade(dsn: str) -> None:
+    before = await _run(dsn)
+    await _run(dsn, _downgrade_script())
+    await upgrade(dsn)
+    assert await _run(dsn) == before
