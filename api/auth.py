@@ -134,6 +134,16 @@ class Auth:
         await refresh_families.revoke(self._database, company_id, family, "logout")
         self._ended(family)
 
+    async def end_all(
+        self, company_id: CompanyId, user_id: UserId, reason: str, *, keep: str | None = None
+    ) -> None:
+        """End every session of a user but `keep`: after a new password, before a deletion."""
+        ended = await refresh_families.revoke_user(
+            self._database, company_id, user_id, reason, keep=keep or ""
+        )
+        for family in ended:
+            self._ended(family)
+
     async def authenticate(self, token: str) -> Principal:
         """Who an access token speaks for; cheap when it was seen within the last 30 s.
 

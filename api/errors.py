@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from actors import errors as domain
-from engine.errors import (
+from engine import (
     ActorCrashed,
     ActorStopped,
     AskCycle,
@@ -45,12 +45,17 @@ class ApiError(Exception):
     code: str = "ERR_BAD_REQUEST"
 
     def __init__(
-        self, *details: Detail, code: str | None = None, retry_after: float | None = None
+        self,
+        *details: Detail,
+        code: str | None = None,
+        retry_after: float | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.code = code or type(self).code
         super().__init__(self.code)
         self.details = details
         self.retry_after = retry_after
+        self.headers = headers
 
 
 class BadRequest(ApiError):
@@ -230,6 +235,8 @@ def _code(error: BaseException) -> str:
 def _headers(error: BaseException, status: int) -> tuple[tuple[str, str], ...]:
     if isinstance(error, MethodNotAllowed):
         return (("allow", ", ".join(error.allowed)),)
+    if isinstance(error, ApiError) and error.headers:
+        return error.headers
     after = getattr(error, "retry_after", None)
     if after is None and status != 503:
         return ()

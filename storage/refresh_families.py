@@ -121,6 +121,7 @@ _REVOKE_USER: Final = prepared(
     .where(
         _t.company_id == sa.bindparam("company", type_=sa.BigInteger),
         _t.user_id == sa.bindparam("user", type_=sa.BigInteger),
+        _t.id != sa.bindparam("kept", type_=sa.Text),
         _t.revoked_at.is_(None),
     )
     .values(revoked_at=_NOW, revoked_reason=sa.bindparam("why", type_=sa.Text))
@@ -184,10 +185,12 @@ async def revoke(database: Database, company_id: CompanyId, family: str, reason:
 
 
 async def revoke_user(
-    database: Database, company_id: CompanyId, user_id: UserId, reason: str
+    database: Database, company_id: CompanyId, user_id: UserId, reason: str, *, keep: str = ""
 ) -> list[str]:
-    """End every login session of a user; returns the families that ended."""
-    rows = await database.rows(_REVOKE_USER, company=company_id, user=user_id, why=reason)
+    """End every login session of a user but `keep`; returns the families that ended."""
+    rows = await database.rows(
+        _REVOKE_USER, company=company_id, user=user_id, why=reason, kept=keep
+    )
     return [row[0] for row in rows]
 
 

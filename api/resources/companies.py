@@ -1,0 +1,66 @@
+"""The caller's company with its plan, and the list for operators."""
+
+import msgspec
+
+from api.endpoint import Ctx, PublicCtx, Routes, public, super_user
+from api.errors import Missing
+from storage import companies, company_settings, plans, settings
+from storage.database import Database
+from storage.ids import CompanyId
+from storage.views import CompanyView, company_view
+
+routes = Routes(tag="companies", missing="ERR_NO_COMPANY_FOUND")
+
+
+class Version(msgspec.Struct, frozen=True):
+    """The version of this server."""
+
+    version: str
+
+
+VERSION = "2.2.2v-26"
+"""The version string of the frontends this API serves."""
+
+
+@routes.get("/version", guard=public)
+async def show_version(ctx: PublicCtx) -> Version:
+    """Tell which frontends this server speaks to."""
+    return Version(VERSION)
+
+
+@routes.get("/companies/listPlan/{company_id}")
+async def show_plan(ctx: Ctx, company_id: CompanyId) -> CompanyView:
+    """Show the caller's company with its plan."""
+    return await _own(ctx, company_id)
+
+
+@routes.get("/companies/list", guard=super_user)
+async def list_companies(ctx: Ctx) -> list[CompanyView]:
+    """List every company of the installation."""
+    return [company_view(company) for company in await companies.all_of(ctx.parts.database)]
+
+
+@routes.get("/companies/{company_id}")
+async def show(ctx: Ctx, company_id: CompanyId) -> CompanyView:
+    """Show the caller's company; operators may ask for any."""
+    return await _own(ctx, company_id)
+
+
+async def _own(ctx: Ctx, company_id: CompanyId) -> CompanyView:
+    if company_id != ctx.company_id and not ctx.principal.is_super:
+        raise Missing(code="ERR_NO_COMPANY_FOUND")
+    return await full_company(ctx.parts.database, company_id)
+
+
+async def full_company(database: Database, company_id: CompanyId) -> CompanyView:
+    """A company with plan and settings, as clients keep it after login."""
+    company = await companies.get(database, company_id)
+    plan = None if company.plan_id is None else await plans.get(database, company.plan_id)
+    return company_view(
+        company,
+        plan=plan,
+        settings=[
+            item for item in await settings.all_of(database, company_id) if item.key[:1] != "_"
+        ],
+        company_settings=await company_settings.get(database, company_id),
+    )

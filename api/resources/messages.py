@@ -1,0 +1,222 @@
+"""Messages of a conversation: read, send, edit, delete, and private notes."""
+
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from actors.channels.base import Outbound, OutMedia, OutText
+from actors.tickets.commands import (
+    DeleteMessage,
+    EditMessage,
+    MarkRead,
+    React,
+    SendMessage,
+    StoredFile,
+    WriteNote,
+)
+from api.endpoint import Ctx, Id, Page, Routes, Short, Text, Upload
+from api.errors import Detail, Invalid
+from api.resources.asking import ask
+from api.resources.tickets import tickets_shown
+from api.resources.visibility import viewer, visible_ticket
+from storage import message_pages, messages, ticket_lists
+from storage.ids import MessageId
+from storage.messages import Message
+from storage.tickets import Ticket
+from storage.views import MessageView, TicketView, message_view
+
+routes = Routes("/messages", tag="messages", missing="ERR_NO_MESSAGE_FOUND")
+_KINDS = {"image": "image", "video": "video", "audio": "audio"}
+
+
+class MessageQuery(msgspec.Struct, kw_only=True, rename="camel"):
+    """Which page; reading marks the ticket read unless `markAsRead` is false."""
+
+    page_number: Page = 1
+    mark_as_read: bool = True
+
+
+class MessagePage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of a conversation, oldest first."""
+
+    messages: list[MessageView]
+    ticket: TicketView
+    count: int
+    has_more: bool
+
+
+class Quoted(msgspec.Struct):
+    """The message that is answered; clients send it whole, its id counts."""
+
+    id: Id
+
+
+class NewMessage(msgspec.Struct, kw_only=True, rename="camel"):
+    """A text, or one caption for each file; `isPrivate` makes it a note that is never sent."""
+
+    body: list[Text] = []
+    quoted: Quoted | None = field(name="quotedMsg", default=None)
+    is_private: bool = False
+
+
+class NewText(msgspec.Struct):
+    """A message's new text."""
+
+    body: Text
+
+
+class Reaction(msgspec.Struct, kw_only=True):
+    """An emoji; empty takes it back."""
+
+    emoji: Short = field(name="type", default="")
+
+
+@routes.get("/{ticket_key}")
+async def list_messages(ctx: Ctx, ticket_key: str, query: MessageQuery) -> MessagePage:
+    """Show a page of the conversation of a ticket (id or uuid), earlier tickets included."""
+    ticket = await visible_ticket(ctx, ticket_key)
+    unread = ticket.unread_messages > 0 and ticket.status in ("open", "group")
+    if query.mark_as_read and unread:
+        await ask(ctx, MarkRead(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+    return await _page(ctx, ticket, query.page_number)
+
+
+@routes.post("/{ticket_key}")
+async def send(
+    ctx: Ctx, ticket_key: str, body: NewMessage, uploads: tuple[Upload, ...]
+) -> MessageView | None:
+    """Send text or files, or write a private note; answers the last message of what was sent."""
+    ticket = await visible_ticket(ctx, ticket_key)
+    sent = None
+    if not uploads:
+        text = "\n".join(body.body)
+        if not text.strip():
+            raise Invalid(Detail("$.body", "empty"))
+        return await _send(ctx, ticket, body, OutText(body=text), text, None, 0)
+    for place, upload in enumerate(uploads):
+        stored = await ctx.parts.media.put(
+            ctx.company_id,
+            upload.content,
+            limit=ctx.parts.settings.upload_limit,
+            claimed=upload.content_type,
+        )
+        file = StoredFile(
+            key=stored.key, filename=upload.filename, mime=stored.mime, size=stored.size
+        )
+        caption = body.body[place] if place < len(body.body) else ""
+        content = OutMedia(
+            kind=_KINDS.get(stored.mime.partition("/")[0], "document"),
+            stored=stored.key,
+            mime=stored.mime,
+            caption=caption,
+            filename=upload.filename,
+            voice=stored.mime == "audio/ogg",
+        )
+        sent = await _send(ctx, ticket, body, content, caption, file, place)
+    return sent
+
+
+@routes.post("/edit/{message_id}")
+async def edit(ctx: Ctx, message_id: MessageId, body: NewText) -> MessageView:
+    """Replace the text of an own message, where the channel can."""
+    message = await _visible_message(ctx, message_id)
+    command = EditMessage(
+        **_address(message), message_id=message.id, by=ctx.user_id, body=body.body
+    )
+    return await ask(ctx, command)
+
+
+@routes.post("/react/{message_id}")
+async def react(ctx: Ctx, message_id: MessageId, body: Reaction) -> MessageView:
+    """Put an emoji on a message, or take it back."""
+    message = await _visible_message(ctx, message_id)
+    command = React(**_address(message), message_id=message.id, by=ctx.user_id, emoji=body.emoji)
+    return await ask(ctx, command)
+
+
+@routes.post("/{message_id}/reactions")
+async def react_there(ctx: Ctx, message_id: MessageId, body: Reaction) -> MessageView:
+    """The same under the path that other clients use."""
+    return await react(ctx, message_id, body)
+
+
+@routes.delete("/{message_id}")
+async def remove(ctx: Ctx, message_id: MessageId) -> MessageView:
+    """Delete an own message for everyone, or a private note."""
+    message = await _visible_message(ctx, message_id)
+    return await ask(ctx, DeleteMessage(**_address(message), message_id=message.id, by=ctx.user_id))
+
+
+async def _send(
+    ctx: Ctx,
+    ticket: Ticket,
+    body: NewMessage,
+    content: Outbound,
+    text: str,
+    file: StoredFile | None,
+    place: int,
+) -> MessageView:
+    quoted = None if body.quoted is None else MessageId(body.quoted.id)
+    if body.is_private:
+        note = WriteNote(
+            **_address(ticket),
+            ticket_id=ticket.id,
+            by=ctx.user_id,
+            body=text,
+            file=file,
+            quoted_message_id=quoted,
+        )
+        return await ask(ctx, note)
+    command = SendMessage(
+        **_address(ticket),
+        ticket_id=ticket.id,
+        by=ctx.user_id,
+        content=content,
+        body=text,
+        file=file,
+        quoted_message_id=quoted,
+        key=_key(ctx, place),
+    )
+    return await ask(ctx, command)
+
+
+def _key(ctx: Ctx, place: int) -> str:
+    """What makes a repetition of this send the same send; empty: every request is a new one."""
+    given = ctx.request.headers.get("idempotency-key", "")
+    return f"{ctx.user_id}:{place}:{given}" if given else ""
+
+
+async def _visible_message(ctx: Ctx, message_id: MessageId) -> Message:
+    """A message in a ticket that the caller may open. Raises NotFound or Forbidden."""
+    message = await messages.get(ctx.parts.database, ctx.company_id, message_id)
+    await visible_ticket(ctx, str(message.ticket_id))
+    return message
+
+
+def _address(row: Ticket | Message) -> dict[str, Any]:
+    return {"company_id": row.company_id, "contact_id": row.contact_id}
+
+
+async def _page(ctx: Ctx, ticket: Ticket, number: int) -> MessagePage:
+    database, company_id = ctx.parts.database, ctx.company_id
+    snapshot = await ctx.parts.snapshots.current(company_id)
+    rows = await message_pages.page(database, company_id, await viewer(ctx), ticket, number=number)
+    shown = await ticket_lists.one(database, company_id, ticket.id)
+    quoted = {message.id: message for message in rows.quoted}
+    views = [
+        message_view(
+            message,
+            snapshot,
+            contact=rows.contact,
+            quoted=quoted.get(message.quoted_id) if message.quoted_id else None,
+        )
+        for message in rows.messages
+    ]
+    before = (number - 1) * message_pages.PAGE
+    return MessagePage(
+        messages=views,
+        ticket=tickets_shown(shown, snapshot)[0],
+        count=rows.count,
+        has_more=rows.count > before + len(views),
+    )

@@ -1,0 +1,217 @@
+"""Users: the people of a company who log in."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import field
+
+from actors.events import UserChanged, UserRemoved
+from api.endpoint import Ctx, Id, Named, Page, Routes, Short, admin
+from api.errors import Detail, Forbidden, Invalid
+from storage import users
+from storage.errors import NotFound
+from storage.ids import DepartmentId, UserId
+from storage.users import NewUser, User, UserPatch
+from storage.views import UserView, user_view
+
+routes = Routes("/users", tag="users", missing="ERR_NO_USER_FOUND")
+
+
+class UserQuery(msgspec.Struct, kw_only=True, rename="camel"):
+    """Part of a name or address, and which page."""
+
+    search_param: Short = ""
+    page_number: Page = 1
+
+
+class UserPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of users by name."""
+
+    users: list[UserView]
+    count: int
+    has_more: bool
+
+
+class UserBrief(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A user for choosing one."""
+
+    id: UserId
+    name: str
+    email: str
+    profile: str
+    online: bool
+    department_ids: tuple[DepartmentId, ...] = field(name="queueIds")
+
+
+class Account(msgspec.Struct, kw_only=True, rename="camel"):
+    """A person to let in."""
+
+    name: Short
+    email: Short
+    password: Short
+    profile: Short = "user"
+    department_ids: list[Id] = field(name="queueIds", default_factory=list)
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """A deletion's answer."""
+
+    message: str = "User deleted"
+
+
+_HIDDEN = ("password_hash", "token_version", "is_super", "online", "last_seen_at")
+
+
+class Change(UserPatch, frozen=True, kw_only=True):
+    """What may be changed of a user, the password in clear (it is stored as a hash)."""
+
+    password: str = ""
+
+
+Body = Annotated[Change, Named(UserView, hidden=_HIDDEN, department_ids="queueIds")]
+
+
+@routes.get()
+async def list_users(ctx: Ctx, query: UserQuery) -> UserPage:
+    """List the company's users by name."""
+    found, count = await users.page(
+        ctx.parts.database,
+        ctx.company_id,
+        search=query.search_param.strip(),
+        number=query.page_number,
+    )
+    shown = [await _shown(ctx, user) for user in found]
+    more = count > (query.page_number - 1) * 20 + len(shown)
+    return UserPage(users=shown, count=count, has_more=more)
+
+
+@routes.get("/list")
+async def list_names(ctx: Ctx) -> list[UserBrief]:
+    """List every user briefly, for choosing one."""
+    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    return [
+        UserBrief(
+            id=member.id,
+            name=member.name,
+            email=member.email,
+            profile=member.profile,
+            online=member.online,
+            department_ids=member.department_ids,
+        )
+        for member in sorted(snapshot.users.values(), key=lambda member: member.name.lower())
+    ]
+
+
+@routes.get("/{user_id}")
+async def show(ctx: Ctx, user_id: UserId) -> UserView:
+    """Show a user of the company."""
+    user = await users.find(ctx.parts.database, ctx.company_id, user_id)
+    if user is None:
+        raise NotFound
+    return await _shown(ctx, user)
+
+
+@routes.post(guard=admin)
+async def create(ctx: Ctx, body: Account) -> UserView:
+    """Let a person in."""
+    _check_account(body.email, body.password, body.profile)
+    hashed = await ctx.parts.auth.passwords.hash(body.password)
+    new = NewUser(
+        name=body.name,
+        email=body.email.strip().lower(),
+        password_hash=hashed,
+        profile="admin" if body.profile == "admin" else "user",
+        department_ids=tuple(DepartmentId(item) for item in body.department_ids),
+    )
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        user = await users.create(tx, ctx.company_id, new)
+        shown = await _shown(ctx, user, new.department_ids)
+        tx.publish(UserChanged(company_id=ctx.company_id, user=shown, created=True))
+    return shown
+
+
+@routes.put("/{user_id}")
+async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
+    """Change a user: admins everything, others their own name, password, colours and texts."""
+    if not ctx.principal.is_admin:
+        if user_id != ctx.user_id:
+            raise Forbidden
+        body = _own_fields(body)
+    patch, password = _patch(body)
+    if password:
+        _check_account(None, password, "user")
+        patch = msgspec.structs.replace(
+            patch, password_hash=await ctx.parts.auth.passwords.hash(password)
+        )
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        user = await users.change(tx, ctx.company_id, user_id, patch)
+        departments = await users.department_ids(tx, ctx.company_id, user_id)
+        shown = await _shown(ctx, user, departments)
+        tx.publish(UserChanged(company_id=ctx.company_id, user=shown))
+    if password:
+        await ctx.parts.auth.end_all(ctx.company_id, user_id, "password", keep=_kept(ctx, user_id))
+    return shown
+
+
+@routes.delete("/{user_id}", guard=admin)
+async def remove(ctx: Ctx, user_id: UserId) -> Removed:
+    """Delete a user and end their sessions; tickets stay, without an agent."""
+    if user_id == ctx.user_id:
+        raise Invalid(Detail("$", "nobody deletes the own account"))
+    await ctx.parts.auth.end_all(ctx.company_id, user_id, "deleted")
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        await users.delete(tx, ctx.company_id, user_id)
+        tx.publish(UserRemoved(company_id=ctx.company_id, user_id=user_id))
+    return Removed()
+
+
+_OWN = frozenset(
+    {
+        "name",
+        "password",
+        "color",
+        "farewell_message",
+        "default_theme",
+        "default_menu",
+        "tickets_width",
+        "profile_image",
+    }
+)
+
+
+def _own_fields(body: Change) -> Change:
+    """What a user may change of their own account; the rest is ignored."""
+    given = msgspec.structs.asdict(body)
+    return Change(**{name: value for name, value in given.items() if name in _OWN})
+
+
+def _patch(body: Change) -> tuple[UserPatch, str]:
+    values = msgspec.structs.asdict(body)
+    password = values.pop("password")
+    if isinstance(values["email"], str):
+        values["email"] = values["email"].strip().lower()
+    return UserPatch(**values), password
+
+
+def _check_account(email: str | None, password: str, profile: str) -> None:
+    if email is not None and ("@" not in email.strip()[1:-1] or len(email) > 254):
+        raise Invalid(Detail("$.email", "not an address"))
+    if len(password) < 5:
+        raise Invalid(Detail("$.password", "at least 5 characters"))
+    if profile not in ("admin", "user"):
+        raise Invalid(Detail("$.profile", "admin or user"))
+
+
+def _kept(ctx: Ctx, user_id: UserId) -> str | None:
+    """The session that goes on after a new password: the caller's own."""
+    return ctx.principal.family if user_id == ctx.user_id else None
+
+
+async def _shown(
+    ctx: Ctx, user: User, departments: tuple[DepartmentId, ...] | None = None
+) -> UserView:
+    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    if departments is None:
+        member = snapshot.users.get(user.id)
+        departments = member.department_ids if member else ()
+    return user_view(user, departments, snapshot)

@@ -1,0 +1,71 @@
+"""Every declared endpoint of the server, in one table."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import msgspec
+
+from api.endpoint import PublicCtx, Raw, Routes, public
+from api.endpoint.declaration import Endpoint
+from api.endpoint.table import RouteTable
+from api.openapi import document
+from api.resources import (
+    auth,
+    companies,
+    connections,
+    contacts,
+    departments,
+    media,
+    messages,
+    operations,
+    page_loads,
+    settings,
+    tags,
+    tickets,
+    users,
+)
+from api.resources.companies import VERSION
+from api.webhooks import whatsapp
+
+routes = Routes(tag="operations", guard=public)
+
+
+@routes.get("/openapi.json")
+async def show_document(ctx: PublicCtx) -> Raw:
+    """Describe every endpoint (OpenAPI 3.1)."""
+    content = _document(ctx.parts.settings.public_url)
+    return Raw(content=content, content_type="application/json; charset=utf-8")
+
+
+@cache
+def _document(server_url: str) -> bytes:
+    return msgspec.json.encode(document(table(), server_url=server_url, version=VERSION))
+
+
+def endpoints() -> Iterator[Endpoint]:
+    """Every endpoint, noun by noun."""
+    for module in (
+        auth,
+        tickets,
+        messages,
+        contacts,
+        connections,
+        departments,
+        users,
+        tags,
+        settings,
+        companies,
+        media,
+        page_loads,
+        operations,
+        whatsapp,
+    ):
+        yield from module.routes
+    yield from connections.sessions
+    yield from routes
+
+
+@cache
+def table() -> RouteTable:
+    """The route table of the server."""
+    return RouteTable(endpoints())
