@@ -248,9 +248,10 @@ class Lane:
                 break
             except Exception as error:  # noqa: BLE001 (no verdict is guessed: ask again)
                 self._drop_session()
-                _log.warning("outcome of a batch is unknown as yet: %s", error)
+                reason = str(error)
             if time.monotonic() > deadline and not told:
                 told = True
+                _log.warning("the outcome of a batch is unknown as yet: %s", reason)
                 self._verdicts.doubt(frame.left)
                 self._flush()
             if self._closing:

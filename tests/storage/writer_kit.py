@@ -121,6 +121,18 @@ class Rig:
         """Run SQL on a connection of its own."""
         return await sql(self.database, self.dsn, text, *args)
 
+    async def script(self, text: str) -> None:
+        """Run several statements that take no parameters and return nothing."""
+
+        async def run() -> None:
+            connection = await connect(self.dsn, application_name="test")
+            try:
+                await connection.execute(text)
+            finally:
+                await connection.close()
+
+        await self.database.bridge.call(run)
+
     async def keys(self, company: int = 1) -> list[tuple[int, str]]:
         """(seq, key) of every stored thing of a company."""
         return await self.sql(
