@@ -181,11 +181,11 @@ class Auth:
         """Forget cached principals of users that a committed event changed."""
         for _, event in pairs:
             if isinstance(event, UserChanged):
-                self._forget(lambda p, e=event: p.user_id == e.user.id)
+                self._forget_user(event.user.id)
             elif isinstance(event, UserRemoved):
-                self._forget(lambda p, e=event: p.user_id == e.user_id)
-            elif isinstance(event, RecordChanged) and event.noun in ("department", "company"):
-                self._forget(lambda p, e=event: p.company_id == e.company_id)
+                self._forget_user(event.user_id)
+            elif isinstance(event, RecordChanged) and event.noun == "department":
+                self._forget_company(event.company_id)
 
     async def _principal(
         self, company_id: CompanyId, user_id: UserId, family: str, expires_at: float
@@ -268,6 +268,12 @@ class Auth:
         self._forget(lambda principal: principal.family == family)
         for callback in self._on_revoked:
             callback(family)
+
+    def _forget_user(self, user_id: UserId) -> None:
+        self._forget(lambda principal: principal.user_id == user_id)
+
+    def _forget_company(self, company_id: CompanyId) -> None:
+        self._forget(lambda principal: principal.company_id == company_id)
 
     def _forget(self, matches: Callable[[Principal], bool]) -> None:
         gone = [token for token, (principal, _) in self._known.items() if matches(principal)]

@@ -26,8 +26,9 @@ def build_fallback(parts: Parts) -> QuartTrio:
     cors = Cors(parts.settings.origins)
 
     async def take(path: str = "") -> QuartResponse:
-        asked = new_request(request.scope, header_map(request.scope))
-        found: tuple[Endpoint, list[str]] | None = request.scope.get("chatia.endpoint")
+        scope: dict[str, Any] = dict(request.scope)
+        asked = new_request(scope, header_map(scope))
+        found: tuple[Endpoint, list[str]] | None = scope.get("chatia.endpoint")
         if found is None:
             return _shown(not_found(asked), asked, cors)
         endpoint, values = found

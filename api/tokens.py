@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 import jwt
 import msgspec
@@ -55,6 +55,9 @@ class RefreshClaims(msgspec.Struct, frozen=True, kw_only=True):
     exp: int
 
 
+C = TypeVar("C", AccessClaims, RefreshClaims)
+
+
 class Tokens:
     """Signs and reads both kinds of token."""
 
@@ -79,7 +82,7 @@ class Tokens:
         """The claims of a valid refresh token. Raises InvalidToken or ExpiredToken."""
         return self._read(token, self._refresh, RefreshClaims)
 
-    def _read(self, token: str, secret: str, claims: type[Any]) -> Any:
+    def _read(self, token: str, secret: str, claims: type[C]) -> C:
         if len(token) > 4096:
             raise InvalidToken
         try:

@@ -16,24 +16,25 @@ from msgspec import inspect as types
 from api.errors import BadRequest, Detail, Invalid, Malformed
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Form = Mapping[str, list[str]]
 
 _ABSENT: Any = object()
 _NOTHING = frozenset({"", "null", "undefined"})
-_TRUE = frozenset({"true", "1", "enabled", "on", "yes"})
-_FALSE = frozenset({"false", "0", "disabled", "off", "no", ""})
+_TRUE = frozenset({"true", "1", "enabled", "enable", "on", "yes"})
+_FALSE = frozenset({"false", "0", "disabled", "disable", "off", "no", ""})
 _MAX_FIELDS = 500
 _NUL = b"\\u0000"
 
 
-class Decoder(Protocol[T]):
+class Decoder(Protocol[T_co]):
     """Turns bytes of a body, or the fields of a query or form, into one Struct."""
 
-    def body(self, raw: bytes) -> T:
+    def body(self, raw: bytes) -> T_co:
         """Decode a JSON body; an empty one counts as `{}`."""
         ...
 
-    def fields(self, form: Form) -> T:
+    def fields(self, form: Form) -> T_co:
         """Decode a query's or a form's fields."""
         ...
 

@@ -84,7 +84,8 @@ def _body(decoder: Any, request: Request) -> Any:
 
 def encoded(endpoint: Endpoint, result: Any) -> Response:
     """A handler's result as a response: JSON unless it says otherwise; None is an empty body."""
-    status, headers = endpoint.status, ()
+    status = endpoint.status
+    headers: tuple[tuple[str, str], ...] = ()
     if isinstance(result, Reply):
         status, headers = result.status or status, result.headers
         result = result.body

@@ -106,7 +106,8 @@ async def create(ctx: Ctx, body: Body) -> ConnectionView:
         patch = msgspec.structs.replace(patch, channel="whatsapp")
     kept = _merged(ConnectionSecrets(webhook_token=random.token_urlsafe(24)), given)
     async with ctx.parts.database.begin(ctx.company_id) as tx:
-        made = await connections.create(tx, ctx.company_id, patch, kept, box=ctx.parts.box)
+        made = await connections.create(tx, ctx.company_id, patch)
+        await connections.write_secrets(tx, ctx.company_id, made.id, kept, box=ctx.parts.box)
         members = await connections.department_ids(tx, ctx.company_id, made.id)
         snapshot = await ctx.parts.snapshots.current(ctx.company_id)
         shown = connection_view(made, snapshot, department_ids=members)

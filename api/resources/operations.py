@@ -47,6 +47,6 @@ async def show_metrics(ctx: PublicCtx) -> Raw:
 @routes.get("/supervisor", guard=super_user)
 async def show_tree(ctx: Ctx, query: SnapshotQuery) -> Snapshot:
     """Show the live supervision tree and a page of its actors."""
-    return ctx.parts.system.snapshot(
+    return await ctx.parts.system.snapshot(
         kind=query.kind or None, limit=min(max(query.limit, 0), 1000), offset=max(query.offset, 0)
     )

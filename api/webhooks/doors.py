@@ -45,7 +45,7 @@ class Doors:
         if digest in self._by_token:
             return self._by_token[digest]
         generation = self._generation
-        found = await connections.by_webhook_digest(self._database, digest)
+        found = await connections.by_webhook_token(self._database, token)
         door = await self._door(found)
         self._keep(self._by_token, digest, door, generation)
         return door
