@@ -207,6 +207,7 @@ class Kind:
         self.resident = not isinstance(spec, Virtual) or spec.resident
         self.closed: str | None = "not started"
         self.live = 0
+        self.leaving = 0  # of these, told to passivate
         self.quota = 64  # commands per turn of one actor, adapted to their cost
         self.stats = KindStats()
         self.lru: dict[Cell, None] | None = None

@@ -3,7 +3,6 @@
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -210,7 +209,7 @@ class Core(Mailroom):
             return
         turn = item if isinstance(item, Turn) else None
         command = command_of(item)
-        started = perf_counter()
+        started = self.clock()
         try:
             value = await actor.handlers.specs[type(command)].function(actor, command)
             if turn is not None:
@@ -220,6 +219,6 @@ class Core(Mailroom):
             if turn is not None:
                 turn.fail(error)
         finally:
-            cell.kind.stats.record(1, perf_counter() - started)
+            cell.kind.stats.record(1, self.clock() - started)
             if turn is not None:
                 turn.fail(ActorStopped(cell.address))

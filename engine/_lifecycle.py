@@ -68,6 +68,7 @@ async def _carry_out(core: Core, cell: Cell, op: Op) -> None:
     elif name == "crash":
         await _crash_by_child(core, cell)
     elif name == "passivate":
+        cell.kind.leaving -= 1
         if cell.phase == LIVE and not cell.queue and not cell.extras().busy():
             cell.kind.stats.passivated += 1
             await retire(core, cell)

@@ -7,6 +7,7 @@ cell leaves it either idle (`queue is None`), or on the ready list, or in the ha
 
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -47,6 +48,7 @@ class Mailroom:
         self.now = 0.0  # trio time, refreshed at least once per slice
         self.timers = Timers()
         self.dead = DeadLetters()
+        self.clock: Callable[[], float] = perf_counter  # of handling times and slices
         self.spawn_worker: Callable[[Cell | None], None]
 
     # -- addresses ---------------------------------------------------------------------------

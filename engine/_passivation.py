@@ -106,6 +106,7 @@ def passivate(core: "Core", cell: Cell) -> bool:
         return False
     kind = cell.kind
     if kind.stops or kind.resident or (extra is not None and not extra.bare()):
+        kind.leaving += 1
         core.post(cell, ("passivate", None))
         return True
     kind.stats.passivated += 1
@@ -144,7 +145,7 @@ def enforce_cap(core: "Core", kind: Kind) -> None:
     cap = getattr(kind.spec, "cap", None)
     if kind.lru is None or cap is None:
         return
-    excess = kind.live - cap
+    excess = kind.live - kind.leaving - cap
     while excess > 0 and kind.lru:
         victim = next(iter(kind.lru))
         del kind.lru[victim]

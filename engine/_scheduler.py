@@ -16,7 +16,6 @@ tasks wait about that long. Only public trio interfaces are used.
 import types
 from collections import deque
 from collections.abc import Coroutine, Generator
-from time import perf_counter
 from typing import Any, Final
 
 import trio
@@ -87,7 +86,7 @@ class Worker:
         cell = self.cell
         core = self.core
         self.blocked = self.interrupt = True
-        self.waited_at = perf_counter()
+        self.waited_at = core.clock()
         if cell is None:
             return
         cell.worker = self
@@ -200,7 +199,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
     ready = worker.ready
     pooled = worker.own is None
     trace = core.trace
-    clock = perf_counter
+    clock = core.clock
     useful = False
     core.now = trio.current_time()
     mark = clock()
@@ -363,5 +362,7 @@ def _fall_idle(core: Core, cell: Cell) -> None:
     elif cell.kind.lru is not None:
         lifecycle.touch(core, cell)
     extra = cell.extra
-    if extra is not None and extra.drained is not None:
-        extra.drained.set()
+    if extra is not None:
+        extra.marks.clear()
+        if extra.drained is not None:
+            extra.drained.set()

@@ -73,7 +73,7 @@ def _depth(cell: Cell) -> int:
 def _ranking(
     core: Core, order: Order, now: float, blocked: dict[Cell, Worker]
 ) -> Callable[[Cell], float]:
-    clock = perf_counter()
+    clock = core.clock()
     rankings: dict[str, Callable[[Cell], float]] = {
         "depth": _depth,
         "age": lambda cell: cell.age(now),
@@ -131,5 +131,5 @@ def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSn
         idle=max(0.0, now - cell.used) if state == "idle" else 0.0,
         last_error=None if error is None else repr(error),
         current=None if command is None else type(command).__name__,
-        current_for=perf_counter() - worker.waited_at if worker is not None else 0.0,
+        current_for=core.clock() - worker.waited_at if worker is not None else 0.0,
     )

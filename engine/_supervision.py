@@ -343,9 +343,14 @@ class SupervisorRun:
 
     async def _restart(self, children: list[Child], delay: float) -> None:
         for child in reversed(children):
-            await child.suspend()
+            if isinstance(child, ActorChild) and child.restart == "temporary":
+                await child.close()
+            else:
+                await child.suspend()
         await trio.sleep(delay)
         for child in children:
+            if child.restart == "temporary":
+                continue
             self._forget_exits(child)
             try:
                 await child.start()

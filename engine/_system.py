@@ -13,6 +13,7 @@ draining each child for at most its `shutdown` seconds.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -235,12 +236,14 @@ async def open_system(
     parked: ParkedHook | None = None,
     trace: TraceHook | None = None,
     seed: int | None = None,
+    clock: Callable[[], float] = perf_counter,
 ) -> AsyncIterator[System]:
     """Start the tree; the block runs beside it; leaving the block shuts it down.
 
     parked  awaited with each poison command before its asker is answered `Parked`
     trace   called after each command: (address, command or turn, error or None)
     seed    of the jitter, for repeatable simulations
+    clock   of handling times and time slices, in seconds; a simulation counts instead
 
     If the root supervisor gives up, the block is cancelled and its `RestartsExhausted` raised.
     Cancelled from outside, the system still drains within its shutdown times.
@@ -248,6 +251,7 @@ async def open_system(
     core = Core(seed)
     core.parked = parked
     core.trace = trace
+    core.clock = clock
     system = core.system = System(core)
     root = SupervisorRun(core, tree, None)
     core.body.deadline = trio.current_effective_deadline()

@@ -40,8 +40,8 @@ class KindStats:
 
     @property
     def handled(self) -> int:
-        """Commands handled, refused and crashed ones included."""
-        return sum(self.buckets)
+        """Commands handled, refused and crashed ones included, expired ones not."""
+        return sum(self.buckets) - self.expired
 
     def percentile(self, fraction: float) -> float:
         """Upper bound in seconds of the handling time of this fraction of all commands."""

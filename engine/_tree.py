@@ -64,8 +64,8 @@ class ChildSpec:
     """A resident child of a supervisor; its address is `Address(name, ())`.
 
     `restart`: permanent children are restarted whenever they end, transient ones only after a
-    crash, temporary ones never. `shutdown`: seconds it may drain its mailbox and run `on_stop`
-    before it is cancelled.
+    crash or together with siblings, temporary ones never, not even together with siblings.
+    `shutdown`: seconds it may drain its mailbox and run `on_stop` before it is cancelled.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any
 
 import trio
@@ -25,6 +26,7 @@ async def open_system(
     parked: ParkedHook | None = None,
     trace: TraceHook | None = None,
     seed: int = 0,
+    clock: Callable[[], float] = perf_counter,
 ) -> AsyncIterator[System]:
     """A running system with one virtual kind per entry: a factory, or a whole `Virtual`.
 
@@ -36,7 +38,7 @@ async def open_system(
         for name, entry in kinds.items()
     )
     tree = Supervisor("test", children=children)
-    async with open_tree(tree, parked=parked, trace=trace, seed=seed) as system:
+    async with open_tree(tree, parked=parked, trace=trace, seed=seed, clock=clock) as system:
         yield system
 
 

@@ -73,7 +73,7 @@ def test_a_wrong_reply_type_fails_at_class_creation(returned: object) -> None:
         return 1
 
     place.__annotations__["return"] = returned
-    with pytest.raises(DefinitionError, match="returns|forwards"):
+    with pytest.raises(DefinitionError, match=r"returns|forwards"):
         type("Orders", (Actor,), {"place": handler(place)})
 
 
