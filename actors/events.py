@@ -22,6 +22,18 @@ class TicketPlace(msgspec.Struct, frozen=True):
     user_id: UserId | None
 
 
+def _left(was: TicketPlace | None) -> dict[str, int | str]:
+    """The place a ticket left, so that a client that missed the move can still make it."""
+    if was is None:
+        return {}
+    named: dict[str, int | str | None] = {
+        "was_status": was.status,
+        "was_department": was.department_id,
+        "was_user": was.user_id,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
 class TicketChanged(DomainEvent, frozen=True, kw_only=True):
     """A ticket was created, moved or changed.
 
@@ -36,7 +48,7 @@ class TicketChanged(DomainEvent, frozen=True, kw_only=True):
     created: bool = False
 
     def ids(self) -> dict[str, int | str]:
-        return {"ticket": self.ticket.id}
+        return {"ticket": self.ticket.id, **_left(self.was)}
 
 
 class TicketRemoved(DomainEvent, frozen=True, kw_only=True):
@@ -47,7 +59,7 @@ class TicketRemoved(DomainEvent, frozen=True, kw_only=True):
     was: TicketPlace
 
     def ids(self) -> dict[str, int | str]:
-        return {"ticket": self.ticket_id}
+        return {"ticket": self.ticket_id, **_left(self.was)}
 
 
 class TicketRead(DomainEvent, frozen=True, kw_only=True):

@@ -1,14 +1,18 @@
 """The actors' ports on Postgres; tests put fakes in their place."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from storage import contact_book, conversations, dead_letters
+from storage import contact_book, conversations, dead_letters, outbox_queue
 from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
 from storage.database import Database
-from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
+from storage.early_statuses import EarlyStatus
+from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, OutboxId, TicketId
 from storage.messages import Message
+from storage.outbox import OutboxRow
+from storage.outbox_queue import Place
 from storage.tickets import Ticket
 
 
@@ -78,4 +82,47 @@ class PgDeadLetters:
             kind="inbound",
             error=cause,
             payload=payload,
+        )
+
+
+class PgOutbox:
+    """Sends and their messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def with_work(self) -> Sequence[Place]:
+        return await outbox_queue.connections_with_work(self._database)
+
+    async def due_somewhere(self, now: datetime) -> Sequence[Place]:
+        return await outbox_queue.connections_due(self._database, now)
+
+    async def due(
+        self, company_id: CompanyId, connection_id: ConnectionId, now: datetime, limit: int
+    ) -> Sequence[OutboxRow]:
+        return await outbox_queue.due_rows(self._database, company_id, connection_id, now, limit)
+
+    async def in_doubt(
+        self, company_id: CompanyId, connection_id: ConnectionId
+    ) -> Sequence[OutboxRow]:
+        return await outbox_queue.rows_in_doubt(self._database, company_id, connection_id)
+
+    async def rows(self, company_id: CompanyId, ids: list[OutboxId]) -> Sequence[OutboxRow]:
+        return await outbox_queue.outbox_rows(self._database, company_id, ids)
+
+    async def messages(self, company_id: CompanyId, ids: list[MessageId]) -> Sequence[Message]:
+        return await outbox_queue.messages_by_ids(self._database, company_id, ids)
+
+    async def by_provider_id(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> dict[str, MessageId]:
+        return await outbox_queue.own_messages_by_provider_id(
+            self._database, company_id, connection_id, provider_ids
+        )
+
+    async def early(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> Sequence[EarlyStatus]:
+        return await outbox_queue.early_statuses_of(
+            self._database, company_id, connection_id, provider_ids
         )

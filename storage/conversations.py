@@ -192,6 +192,46 @@ async def find_message(
     )
 
 
+_TICKET_ID = sa.bindparam("ticket_id", type_=sa.BigInteger)
+WITH_CONTACT = prepared(
+    document(
+        ticket=row_of(
+            sa.select(tickets).where(tickets.c.company_id == _COMPANY, tickets.c.id == _TICKET_ID)
+        ),
+        contact=row_of(
+            sa.select(contacts)
+            .join(
+                tickets,
+                sa.and_(
+                    tickets.c.company_id == contacts.c.company_id,
+                    tickets.c.contact_id == contacts.c.id,
+                ),
+            )
+            .where(tickets.c.company_id == _COMPANY, tickets.c.id == _TICKET_ID)
+        ),
+    )
+)
+
+
+class _TicketAndContact(msgspec.Struct):
+    ticket: Ticket | None
+    contact: Contact | None
+
+
+_PAIR = msgspec.json.Decoder(_TicketAndContact)
+
+
+async def ticket_with_contact(
+    database: Database | Tx, company_id: CompanyId, ticket_id: TicketId
+) -> tuple[Ticket, Contact] | None:
+    """A ticket with its contact, or None where it is not this company's."""
+    text = await database.value(WITH_CONTACT, company_id=company_id, ticket_id=ticket_id)
+    found = _PAIR.decode(text)
+    if found.ticket is None or found.contact is None:
+        return None
+    return found.ticket, found.contact
+
+
 async def messages_by_provider_id(
     database: Database | Tx,
     company_id: CompanyId,

@@ -77,3 +77,45 @@ class CancelSend(SessionCommand[bool], frozen=True, kw_only=True):
     """Withdraws an order that has not left yet; replies whether it did."""
 
     outbox_id: OutboxId
+
+
+class ReconcileUnknown(SessionCommand[None], frozen=True, kw_only=True):
+    """The time for a report has passed: what the order's policy says happens now."""
+
+    outbox_id: OutboxId
+
+
+RELAY = Address("relay", ())
+
+
+class RelayCommand(Command[R_co], frozen=True, kw_only=True):
+    """What the outbox relay is told; nobody waits for it."""
+
+    @property
+    def to(self) -> Address:
+        return RELAY
+
+
+class OrdersCommitted(RelayCommand[None], frozen=True, kw_only=True):
+    """New outbox rows, in the order in which they were committed."""
+
+    rows: tuple[OutboxRow, ...]
+
+
+class SessionWoke(RelayCommand[None], frozen=True, kw_only=True):
+    """A session has begun and holds no orders; what is due is to be handed over again."""
+
+    company_id: CompanyId
+    connection_id: ConnectionId
+
+
+class OrdersSettled(RelayCommand[None], frozen=True, kw_only=True):
+    """A session needs to do nothing more about these orders."""
+
+    company_id: CompanyId
+    connection_id: ConnectionId
+    ids: tuple[OutboxId, ...]
+
+
+class ScanOutbox(RelayCommand[None], frozen=True, kw_only=True):
+    """Look for due rows that no hint told of."""

@@ -1,11 +1,11 @@
 """What the ticket actor needs from the world."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from actors.channels.base import Channel
+from actors.channels.registry import Channels
 from actors.ports import Clock, DeadLetters, Ids, Saver, Snapshots, utc_now
 from storage.conversations import Loaded
 from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
@@ -48,7 +48,7 @@ class TicketPorts(msgspec.Struct, kw_only=True):
     saver: Saver
     ids: Ids
     snapshots: Snapshots
-    channels: Mapping[str, Channel]
+    channels: Channels
     dead_letters: DeadLetters
     hint: Hint = no_hint
     clock: Clock = utc_now

@@ -4,6 +4,7 @@ from typing import Final, get_args
 
 from msgspec import UNSET
 
+from actors.channels.registry import Channels
 from actors.errors import (
     InvalidRequest,
     NoDefaultConnection,
@@ -16,7 +17,6 @@ from actors.tickets.commands import CloseTickets, CreateTicket, UpdateTicket
 from actors.tickets.draft import Draft
 from actors.tickets.rules_sending import (
     CONNECTED,
-    Channels,
     note,
     send_automatic,
     tell_read,

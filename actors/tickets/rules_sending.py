@@ -1,6 +1,5 @@
 """What an agent's message does: the bubble, its order to be sent, and the ticket's counters."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,6 +23,7 @@ from actors.channels.base import (
     OutUrlButton,
     Unsendable,
 )
+from actors.channels.registry import Channels, UnknownChannel
 from actors.errors import (
     InvalidRequest,
     NoDefaultConnection,
@@ -48,8 +48,6 @@ from storage.views import message_view
 CONNECTED: Final = "CONNECTED"
 PENDING: Final = 1
 NOTE_PREFIX: Final = "PVT"
-
-Channels = Mapping[str, Channel]
 
 
 class Refused(InvalidRequest):
@@ -91,10 +89,10 @@ def usable_connection(draft: Draft, ticket: Ticket) -> tuple[Ticket, Connection]
 
 
 def _channel(channels: Channels, connection: Connection) -> Channel:
-    channel = channels.get(connection.channel)
-    if channel is None:
-        raise NotConnected(connection.channel)
-    return channel
+    try:
+        return channels.get(connection.channel)
+    except UnknownChannel:
+        raise NotConnected(connection.channel) from None
 
 
 def send(draft: Draft, channels: Channels, command: SendMessage, quoted: Message | None) -> Message:
@@ -275,8 +273,9 @@ def note(
 def tell_read(draft: Draft, channels: Channels, ticket: Ticket) -> None:
     """Orders a read receipt for the newest message of the ticket's connection."""
     connection = draft.snapshot.connections.get(ticket.connection_id or ConnectionId(0))
-    channel = channels.get(connection.channel) if connection is not None else None
-    if connection is None or channel is None or not channel.capabilities.reads:
+    if connection is None or connection.channel not in channels:
+        return
+    if not channels.get(connection.channel).capabilities.reads:
         return
     newest = [item for place, item in draft.state.recent if place == connection.id]
     if newest and connection.status == CONNECTED:

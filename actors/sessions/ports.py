@@ -1,0 +1,75 @@
+"""What sessions and the relay need from the world."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from actors.channels.base import Account
+from actors.channels.registry import Channels
+from actors.media import MediaStore
+from actors.ports import Clock, Ids, Saver, Snapshots, utc_now
+from storage.early_statuses import EarlyStatus
+from storage.ids import CompanyId, ConnectionId, MessageId, OutboxId
+from storage.messages import Message
+from storage.outbox import OutboxRow
+from storage.outbox_queue import Place
+
+
+class OutboxStore(Protocol):
+    """Committed sends and their messages. Raises DatabaseUnavailable when Postgres is away."""
+
+    async def with_work(self) -> Sequence[Place]: ...
+
+    async def due_somewhere(self, now: datetime) -> Sequence[Place]: ...
+
+    async def due(
+        self, company_id: CompanyId, connection_id: ConnectionId, now: datetime, limit: int
+    ) -> Sequence[OutboxRow]: ...
+
+    async def in_doubt(
+        self, company_id: CompanyId, connection_id: ConnectionId
+    ) -> Sequence[OutboxRow]: ...
+
+    async def rows(self, company_id: CompanyId, ids: list[OutboxId]) -> Sequence[OutboxRow]: ...
+
+    async def messages(self, company_id: CompanyId, ids: list[MessageId]) -> Sequence[Message]: ...
+
+    async def by_provider_id(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> dict[str, MessageId]: ...
+
+    async def early(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> Sequence[EarlyStatus]: ...
+
+
+class Accounts(Protocol):
+    """What a channel must know about a connection, secrets included."""
+
+    async def account(self, company_id: CompanyId, connection_id: ConnectionId) -> Account:
+        """Raises NotFound, DatabaseUnavailable."""
+        ...
+
+
+class SessionPorts(msgspec.Struct, kw_only=True):
+    """Everything a session uses, shared by all of them.
+
+    `epoch` is this process's ownership number, stored with every send it begins. `media_limit` is
+    in bytes. `patience` is how long a doubtful send holds its conversation back, `reconcile` how
+    long a report may resolve it before the policy does, both in seconds.
+    """
+
+    store: OutboxStore
+    saver: Saver
+    ids: Ids
+    snapshots: Snapshots
+    channels: Channels
+    accounts: Accounts
+    media: MediaStore | None = None
+    media_limit: int = 64 * 1024 * 1024
+    epoch: int = 0
+    patience: float = 30.0
+    reconcile: float = 600.0
+    clock: Clock = utc_now
