@@ -15,7 +15,7 @@ from storage.events import DomainEvent, Publisher
 from storage.ids import CompanyId
 from storage.pool import Lease, Pool
 from storage.sql import Query, bound, fetch_all, fetch_status, rows_affected
-from storage.sqlstates import connection_lost, translated
+from storage.sqlstates import outcome_unknown, translated
 
 R = TypeVar("R", bound=msgspec.Struct)
 Statement = Query | Executable
@@ -166,7 +166,7 @@ class Tx(Statements):
         try:
             await connection.execute("COMMIT")
         except BaseException as error:
-            if connection_lost(error):
+            if outcome_unknown(error):
                 message = "connection lost while committing"
                 raise OutcomeUnknown(message) from error
             raise

@@ -12,7 +12,14 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from storage.bridge import AsyncpgConnection, Bridge, Waiter, connect
 from storage.errors import DatabaseUnavailable, OutcomeUnknown
-from storage.sqlstates import connection_lost, is_transient, server_leaves, translated
+from storage.sqlstates import (
+    connection_lost,
+    is_transient,
+    never_sent,
+    outcome_unknown,
+    server_leaves,
+    translated,
+)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -21,8 +28,8 @@ Work = Callable[..., Awaitable[Any]]
 RECONNECT_EVERY = 0.1
 """Seconds between two connection attempts while Postgres is away."""
 
-READ_ATTEMPTS = 3
-"""A read whose connection breaks is repeated on another one this many times in all."""
+ATTEMPTS = 3
+"""A job whose connection breaks runs on another one, if that can do no harm, up to so many times."""
 
 
 class _Job(Waiter[Any]):
@@ -108,14 +115,14 @@ class _Lane:
             job.lane = None  # a cancel that comes from now on must not hit the next job
 
     def _failed(self, job: _Job, error: BaseException) -> None:
-        lost = connection_lost(error)
-        if lost or server_leaves(error):
+        if connection_lost(error) or server_leaves(error):
             self.connection.terminate()
             job.attempts += 1
-            if job.read and job.attempts < READ_ATTEMPTS and not job.cancelled:
+            harmless = job.read or never_sent(error)
+            if harmless and job.attempts < ATTEMPTS and not job.cancelled:
                 self.pool.jobs.appendleft(job)
                 return
-        if lost and not job.read:
+        if outcome_unknown(error) and not job.read:
             unknown = OutcomeUnknown("connection lost while a write was on its way")
             unknown.__cause__ = error
             error = unknown
@@ -245,8 +252,8 @@ class Pool:
     ) -> T:
         """Run `await fn(connection, *args)` on a free lane.
 
-        A read may be cancelled, and repeated when its connection breaks; anything else is neither,
-        once a lane has taken it.
+        `fn` runs one statement. A read may be cancelled, and is repeated when its connection breaks;
+        a write is neither, once it was sent.
 
         Raises:
             DatabaseUnavailable: Postgres is away for longer than `patience`; nothing was done.

@@ -54,7 +54,7 @@ class Query:
         self.sql = str(compiled)
         self.is_read = _is_read(statement, compiled)
         order = compiled.positiontup or []
-        binds = [compiled.binds[name] for name in order]
+        binds = [_bind(compiled, name) for name in order]
         self._slots = tuple((n, b.effective_value) for n, b in zip(order, binds, strict=True))
         self._names = frozenset(order)
         self._required = frozenset(bind.key for bind in binds if bind.required)
@@ -155,6 +155,13 @@ def _is_read(statement: Executable, compiled: SQLCompiler) -> bool:
     if not isinstance(statement, sa.Select | sa.CompoundSelect):
         return False
     return all(getattr(cte.element, "is_select", False) for cte in compiled.ctes or ())
+
+
+def _bind(compiled: SQLCompiler, name: str) -> BindParameter[Any]:
+    """Find a parameter; the members of a written-out IN list are called `name_1`, `name_2`…"""
+    while name not in compiled.binds:
+        name = name.rpartition("_")[0]
+    return compiled.binds[name]
 
 
 def _processor(bind: BindParameter[Any]) -> Processor:

@@ -39,14 +39,25 @@ def sqlstate(error: BaseException) -> str | None:
     return None
 
 
+def never_sent(error: BaseException) -> bool:
+    """Tell whether the driver refused because the connection was already gone: nothing was sent."""
+    if isinstance(error, asyncpg.InternalClientError):
+        return True  # the server's farewell was being read when the statement came
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error) or "released back" in str(error)
+    return False
+
+
 def connection_lost(error: BaseException) -> bool:
-    """Tell whether the link broke without a word from the server: the outcome is not known."""
+    """Tell whether the link broke without a word from the server."""
     if isinstance(error, asyncpg.ConnectionDoesNotExistError):
         return True  # the driver's own 08003: the socket closed in the middle of an operation
-    if isinstance(error, asyncpg.InterfaceError):
-        text = str(error)
-        return "closed" in text or "released back" in text
-    return isinstance(error, OSError | TimeoutError)
+    return isinstance(error, OSError | TimeoutError) or never_sent(error)
+
+
+def outcome_unknown(error: BaseException) -> bool:
+    """Tell whether what was sent may have been done although no answer came."""
+    return connection_lost(error) and not never_sent(error)
 
 
 def server_leaves(error: BaseException) -> bool:

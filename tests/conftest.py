@@ -23,9 +23,10 @@ def postgres(_server: TestServer) -> EmbeddedPostgres:
 
 
 @pytest.fixture
-def dsn(_server: TestServer) -> str:
+def dsn(_server: TestServer) -> Iterator[str]:
     """A database of this test alone, with every migration applied."""
-    return _server.clone()
+    with _server.clone() as cloned:
+        yield cloned
 
 
 @pytest.fixture

@@ -122,16 +122,16 @@ class EmbeddedPostgres:
             time.sleep(self._pause())
         return self
 
-    def stop(self) -> None:
-        """Stop the server (fast shutdown) unless another program runs it; blocks until it is gone.
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop the server unless another program runs it; blocks until it is gone.
 
-        Queries in progress are rolled back. After 30 s it is ended immediately, which the next
-        start repairs from the log as after a crash.
+        Queries in progress are rolled back, everything is written out. After 30 s, or `at_once`, it
+        is ended without that; the next start repairs it from the log, as after a crash.
         """
         if self._lock is None:
             return
         self._stopping = True
-        if not self._end(signal.SIGINT, STOP_TIMEOUT):
+        if at_once or not self._end(signal.SIGINT, STOP_TIMEOUT):
             self._end(signal.SIGQUIT, STOP_TIMEOUT)
         self._process = None
         self._lock.close()
