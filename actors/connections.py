@@ -8,6 +8,7 @@ top is the connection used last, hence the one most likely to be alive.
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import cache
 from ssl import SSLContext
 
 import httpx
@@ -68,11 +69,15 @@ async def _close(transport: httpx.AsyncHTTPTransport) -> None:
         await transport.aclose()
 
 
+@cache
+def _certificates() -> SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @asynccontextmanager
 async def open_connections(limit: int) -> AsyncGenerator[Connections]:
     """Loads the trusted certificates once and closes every connection at the end."""
-    tls = await trio.to_thread.run_sync(lambda: httpx.create_ssl_context(trust_env=False))
-    connections = Connections(limit, tls)
+    connections = Connections(limit, await trio.to_thread.run_sync(_certificates))
     try:
         yield connections
     finally:

@@ -7,7 +7,7 @@ only, on a connection of its own, and redirects are followed by hand and checked
 
 import random
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn
 
@@ -158,8 +158,9 @@ class HttpClient:
         if breaker is not None and (wait := breaker.admit(now)):
             return HttpFailure(reason="circuit open", written=False, retry_after=wait)
         if origin is not None and origin in self._origins:
+            url = httpx.URL(exchange.url)
             async with self._connections.kept(origin) as transport:
-                result = await exchange.run(transport, exchange.url)
+                result = await exchange.run(transport, url, host=url.netloc)
             exchange.may_redirect = False
         else:
             result = await self._guarded_hop(exchange)
@@ -180,8 +181,8 @@ class HttpClient:
             return await exchange.run(
                 transport,
                 url.copy_with(host=address),
-                headers=(("host", url.netloc.decode("ascii")),),
-                extensions={"sni_hostname": origin.host},
+                host=url.netloc,
+                sni=origin.host,
             )
 
     def _count(self, origin: Origin | None, result: HttpReply | HttpFailure) -> None:
@@ -220,10 +221,10 @@ class _Exchange:
     async def run(
         self,
         transport: httpx.AsyncHTTPTransport,
-        url: httpx.URL | str,
+        url: httpx.URL,
         *,
-        headers: tuple[tuple[str, str], ...] = (),
-        extensions: dict[str, Any] | None = None,
+        host: bytes,
+        sni: str = "",
     ) -> HttpReply | HttpFailure:
         """One exchange without redirects; every failure of the transport is a value."""
         request = self.request
@@ -231,11 +232,14 @@ class _Exchange:
             outgoing = httpx.Request(
                 request.method,
                 url,
-                headers=[*self.headers, *headers, ("accept-encoding", "identity")],
-                content=request.body or None,
-                extensions={"trace": self._trace, "timeout": self.timeout, **(extensions or {})},
+                headers=[("host", host.decode("ascii")), *self.headers, *_framing(request)],
+                stream=_Body(request.body),
+                extensions={"trace": self._trace, "timeout": self.timeout}
+                | ({"sni_hostname": sni} if sni else {}),
             )
             reply = await transport.handle_async_request(outgoing)
+        except httpx.LocalProtocolError as error:  # refused before a byte was written
+            return HttpFailure(reason=_named(error), written=False, blocked=True)
         except httpx.HTTPError as error:
             return self.failure(_named(error))
         except (ValueError, TypeError) as error:
@@ -290,6 +294,29 @@ class _Exchange:
             self.headers = tuple(h for h in self.headers if h[0].lower() not in _SECRET_HEADERS)
         self.url = target
         return True
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body in one piece, without a generator that a broken write would leave open."""
+
+    def __init__(self, body: bytes) -> None:
+        self._parts = iter((body,) if body else ())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._parts)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+def _framing(request: HttpRequest) -> list[tuple[str, str]]:
+    named = [("accept-encoding", "identity")]
+    if request.body or request.method not in ("GET", "HEAD"):
+        named.append(("content-length", str(len(request.body))))
+    return named
 
 
 def cut_connection() -> NoReturn:
