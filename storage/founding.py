@@ -1,4 +1,4 @@
-"""Founding a company: the company, its settings, its event stream and its first admin, at once."""
+"""The two ends of a company: founded with all it needs at once, deleted with all it has."""
 
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,12 @@ from storage.commit_tables import company_stream
 from storage.companies import Company, companies
 from storage.company_settings import company_settings
 from storage.database import Database
+from storage.early_statuses import early_statuses
+from storage.errors import NotFound
+from storage.events import events
 from storage.ids import CompanyId, PlanId
+from storage.inbound_receipts import inbound_receipts
+from storage.outbox import outbox
 from storage.settings import INSTALLATION, settings
 from storage.sql import prepared
 from storage.users import NewUser, User
@@ -78,6 +83,22 @@ async def create_company(database: Database, new: NewCompany, admin: NewUser) ->
         # The event stream's row is locked by whoever publishes: it is written last.
         await tx.execute(sa.insert(company_stream).values(company_id=company_id, last_seq=0))
     return Founded(company, created)
+
+
+# Tables on the hot path carry no foreign key to companies, so that a batch locks no company row.
+_UNTIED: Final = (events, outbox, inbound_receipts, early_statuses)
+
+
+async def delete_company(database: Database, company_id: CompanyId) -> None:
+    """Delete a company with everything it has. Raises NotFound.
+
+    Its actors must be stopped before: rows written meanwhile would be lost.
+    """
+    async with database.begin(company_id) as tx:
+        for table in _UNTIED:
+            await tx.execute(sa.delete(table).where(table.c.company_id == company_id))
+        if not await tx.execute(sa.delete(companies).where(companies.c.id == company_id)):
+            raise NotFound
 
 
 def _defaults(company_id: CompanyId) -> list[dict[str, object]]:

@@ -18,8 +18,7 @@ CREATE TABLE shards (
     owner TEXT,
     taken_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_shards PRIMARY KEY (id)
-)
- WITH (fillfactor = 20)
+) WITH (fillfactor = 20)
 """)
     op.execute("""
 CREATE TABLE company_stream (
@@ -27,8 +26,7 @@ CREATE TABLE company_stream (
     last_seq BIGINT DEFAULT 0 NOT NULL,
     CONSTRAINT pk_company_stream PRIMARY KEY (company_id),
     CONSTRAINT fk_company_stream_company_id FOREIGN KEY(company_id) REFERENCES companies (id) ON DELETE CASCADE
-)
- WITH (fillfactor = 20)
+) WITH (fillfactor = 20)
 """)
     op.execute("""
 CREATE TABLE events (
@@ -38,8 +36,7 @@ CREATE TABLE events (
     ids JSONB DEFAULT '{}' NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_events PRIMARY KEY (company_id, seq, created_at)
-)
- PARTITION BY RANGE (created_at)
+) PARTITION BY RANGE (created_at)
 """)
     op.execute("CREATE TABLE events_default PARTITION OF events DEFAULT")
     op.execute("""

@@ -14,6 +14,7 @@ import storage
 from storage.bridge import connect, open_bridge
 from storage.metadata import metadata
 from storage.migrate import _migrations, upgrade
+from storage.tables import ALL
 
 CATALOG = """
 SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
@@ -38,8 +39,6 @@ ORDER BY 1
 
 
 def _declared_tables() -> list[str]:
-    for module in pkgutil.iter_modules(storage.__path__):
-        importlib.import_module(f"storage.{module.name}")
     dialect = postgresql.dialect()
     statements: list[str] = []
     for table in metadata.sorted_tables:
@@ -85,3 +84,9 @@ async def test_the_migrations_run_again_after_a_downgrade(dsn: str) -> None:
     await _run(dsn, _downgrade_script())
     await upgrade(dsn)
     assert await _run(dsn) == before
+
+
+def test_no_table_is_declared_that_the_list_of_tables_does_not_load() -> None:
+    for module in pkgutil.walk_packages(storage.__path__, "storage."):
+        importlib.import_module(module.name)
+    assert set(metadata.tables.values()) == set(ALL)
