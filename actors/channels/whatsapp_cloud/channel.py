@@ -84,9 +84,7 @@ class CloudChannel:
             return Rejected(
                 code=refusal.code, message=str(refusal), permanent=True, category="request"
             )
-        reply = await self._http.call(request, on_written=_written)
-        faults.hit("send.replied")
-        return self._provider.outcome(reply)
+        return self._provider.outcome(await self._http.call(request, on_written=_written))
 
     async def _uploaded(self, account: Account, message: OutMedia) -> OutMedia | Rejected:
         self._provider.check(message)
