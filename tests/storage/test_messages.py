@@ -1,0 +1,75 @@
+"""Messages: once per provider id, gone with their ticket, unread until read."""
+
+import pytest
+import sqlalchemy as sa
+
+from storage import messages
+from storage.database import Database
+from storage.errors import NotFound, UniqueViolation
+from storage.messages import messages as table
+from storage.tickets import tickets
+from tests.storage.world import found, put_message, put_ticket
+
+
+async def test_a_provider_id_is_stored_once_per_connection(database: Database) -> None:
+    one, two = await found(database, "one"), await found(database, "two")
+    ticket = await put_ticket(database, one)
+    await put_message(database, one, ticket.id, provider_id="wamid.1")
+    with pytest.raises(UniqueViolation) as refused:
+        await put_message(database, one, ticket.id, provider_id="wamid.1")
+    assert refused.value.constraint == "uq_messages_company_id_connection_id_provider_id"
+    theirs = await put_ticket(database, two)
+    await put_message(database, two, theirs.id, provider_id="wamid.1")
+    for _ in range(2):
+        await put_message(database, one, ticket.id, provider_id=None)
+
+
+async def test_a_message_comes_back_as_it_was_stored(database: Database) -> None:
+    place = await found(database, "one")
+    ticket = await put_ticket(database, place)
+    message = await put_message(
+        database, place, ticket.id, body="olá 👋", data={"n": [1, None]}, error={"code": 131026}
+    )
+    assert await messages.get(database, place.company_id, message.id) == message
+    assert (message.body, message.data) == ("olá 👋", {"n": [1, None]})
+    assert (message.ack, message.read, message.from_me, message.seq) == (0, False, False, 0)
+
+
+async def test_unread_are_the_newest_of_the_contact_only(database: Database) -> None:
+    place = await found(database, "one")
+    ticket = await put_ticket(database, place)
+    old = await put_message(database, place, ticket.id)
+    new = await put_message(database, place, ticket.id)
+    await put_message(database, place, ticket.id, from_me=True)
+    await put_message(database, place, ticket.id, read=True)
+    company_id = place.company_id
+    assert await messages.unread_ids(database, company_id, ticket.id, most=9) == [new.id, old.id]
+    assert await messages.unread_ids(database, company_id, ticket.id, most=1) == [new.id]
+
+
+async def test_messages_leave_with_their_ticket(database: Database) -> None:
+    place = await found(database, "one")
+    ticket = await put_ticket(database, place)
+    message = await put_message(database, place, ticket.id)
+    await database.execute(sa.delete(tickets).where(tickets.c.id == ticket.id))
+    with pytest.raises(NotFound):
+        await messages.get(database, place.company_id, message.id)
+
+
+async def test_a_conversation_page_reads_the_index_in_order(database: Database) -> None:
+    place = await found(database, "one")
+    page = (
+        sa.select(table.c.id)
+        .where(table.c.company_id == place.company_id, table.c.contact_id == place.contact_id)
+        .order_by(table.c.id.desc())
+        .limit(20)
+    )
+    plan = await _plan(database, page)
+    assert "ix_messages_conversation" in plan
+    assert "Sort" not in plan
+
+
+async def _plan(database: Database, statement: sa.Select[tuple[int]]) -> str:
+    sql = str(statement.compile(compile_kwargs={"literal_binds": True}))
+    rows = await database.rows(sa.text(f"EXPLAIN {sql}"))
+    return "\n".join(row[0] for row in rows)
