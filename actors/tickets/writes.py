@@ -116,6 +116,7 @@ ADD_ORDER = insert(
     "policy",
     "created_at",
     "updated_at",
+    claim=("company_id", "idempotency_key"),
 )
 
 TRACKING_COLUMNS = (
