@@ -1,6 +1,6 @@
 """What the actors need from the world, as Protocols; the composition root supplies the real ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -24,7 +24,7 @@ class Receipt(Protocol):
     def first_seq(self) -> int: ...
 
     @property
-    def seqs(self) -> tuple[int, ...]: ...
+    def seqs(self) -> Sequence[int]: ...
 
 
 class Saver(Protocol):

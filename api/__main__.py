@@ -10,9 +10,9 @@ from pathlib import Path
 
 import trio
 
-from api.app import serve
 from api.commands import back_up, create_user, restore
 from api.logs import configure
+from api.serving import serve
 from api.settings import Settings, SettingsError, read_settings
 from storage.embedded import EmbeddedPostgres, PostgresFailed
 from storage.errors import StorageError
@@ -21,6 +21,7 @@ from storage.errors import StorageError
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    status = 0
     try:
         settings = read_settings(
             data_dir=options.data,
@@ -30,12 +31,21 @@ def main(arguments: list[str] | None = None) -> int:
         configure(settings.log_level)
         with _postgres(settings) as postgres:
             options.run(settings, postgres, options)
-    except (SettingsError, PostgresFailed, StorageError, OSError) as error:
-        print(f"chatia: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    except* (SettingsError, PostgresFailed, StorageError, OSError) as failed:
+        for error in _each(failed):
+            print(f"chatia: {error}", file=sys.stderr)
+        status = 1
+    except* KeyboardInterrupt:
+        status = 130
+    return status
+
+
+def _each(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each(error)
+        else:
+            yield error
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """What the dispatcher leaves to Quart: multipart uploads, and the answer for unknown paths."""
 
-from typing import Any
+from typing import Any, cast
 
 from quart import Response as QuartResponse
 from quart import request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from api.endpoint.asgi import header_map, new_request, not_found, wire_headers
+from api.endpoint.asgi import AsgiApp, header_map, new_request, not_found, wire_headers
 from api.endpoint.cors import Cors
 from api.endpoint.declaration import Endpoint
 from api.endpoint.handling import answer, refusal
@@ -18,7 +18,7 @@ from api.parts import Parts
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def build_fallback(parts: Parts) -> QuartTrio:
+def build_fallback(parts: Parts) -> AsgiApp:
     """A Quart application that parses multipart bodies and answers them by the same endpoints."""
     app = QuartTrio("chatia")
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.upload_limit
@@ -40,7 +40,7 @@ def build_fallback(parts: Parts) -> QuartTrio:
 
     app.add_url_rule("/", "root", take, methods=_METHODS)
     app.add_url_rule("/<path:path>", "path", take, methods=_METHODS)
-    return app
+    return cast("AsgiApp", app)  # its scopes are typed dictionaries, ours plain ones
 
 
 async def _read_form(asked: Request) -> None:

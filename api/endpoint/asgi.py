@@ -4,7 +4,7 @@ Only what is not declared, or arrives as multipart, goes on to the fallback appl
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from api.endpoint.cors import Cors
@@ -15,8 +15,8 @@ from api.errors import BadRequest, MethodNotAllowed, Missing, TooLarge
 from api.http_types import Request, Response
 from api.parts import Parts
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]

@@ -1,0 +1,61 @@
+"""What the command line does besides serving."""
+
+from pathlib import Path
+
+import msgspec
+
+from api.passwords import Passwords
+from api.settings import Settings
+from storage import backup, companies, users
+from storage.database import open_database
+from storage.errors import NotFound
+from storage.founding import NewCompany, create_company
+from storage.ids import CompanyId
+from storage.migrate import upgrade
+from storage.users import NewUser, User
+
+
+async def create_user(
+    settings: Settings,
+    dsn: str,
+    email: str,
+    name: str,
+    password: str,
+    profile: str,
+    is_super: bool,
+    company: int,
+) -> User:
+    """Let a person in; founds the first company when there is none yet.
+
+    Raises UniqueViolation for a known address, NotFound for a company that does not exist.
+    """
+    await upgrade(dsn)
+    hashed = await Passwords(settings.bcrypt_rounds).hash(password)
+    new = NewUser(
+        name=name,
+        email=email.strip().lower(),
+        password_hash=hashed,
+        profile="admin" if profile == "admin" else "user",
+        is_super=is_super,
+    )
+    async with open_database(dsn, pool=2) as database:
+        known = await companies.all_of(database)
+        if not known and company == 1:
+            admin = msgspec.structs.replace(new, is_super=True)
+            return (await create_company(database, NewCompany(name="Company 1"), admin)).admin
+        if company not in {item.id for item in known}:
+            message = f"company {company}"
+            raise NotFound(message)
+        async with database.begin(CompanyId(company)) as tx:
+            return await users.create(tx, CompanyId(company), new)
+
+
+async def back_up(dsn: str, file: Path) -> None:
+    """Write the whole database to a file."""
+    await backup.backup(dsn, file)
+
+
+async def restore(dsn: str, file: Path) -> None:
+    """Fill an empty database from a file, then bring it to the newest schema."""
+    await backup.restore(dsn, file)
+    await upgrade(dsn)

@@ -1,0 +1,63 @@
+"""`chatia serve`: the whole server until a signal asks it to stop, then in reverse order."""
+
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import trio
+
+from actors.channels.demo_talk import play
+from api.app import listening, open_app
+from api.demo import Demo, seed
+from api.settings import Settings
+from storage.embedded import EmbeddedPostgres
+
+log = logging.getLogger("api.serving")
+
+
+async def serve(
+    settings: Settings,
+    dsn: str,
+    postgres: EmbeddedPostgres | None,
+    demo: bool,
+    simulate: bool | None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal does not wait for anything.
+
+    Raises (in a group) AlreadyOwned, DatabaseUnavailable, OSError when the address is taken.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as outer:
+            if postgres is not None:
+                outer.start_soon(postgres.supervise)
+            async with open_app(settings, dsn) as app, listening(settings, app.asgi) as port:
+                async with trio.open_nursery() as nursery:
+                    made = await seed(app, settings) if demo else None
+                    if made is not None and simulate is not False:
+                        nursery.start_soon(play, app.simulator, [made.account])
+                    say(settings, port, made)
+                    log.info("stopping on %s", signal.Signals(await anext(signals)).name)
+                    nursery.cancel_scope.cancel()
+                outer.start_soon(_hurry, signals, outer.cancel_scope)
+            outer.cancel_scope.cancel()
+
+
+async def _hurry(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    """A second signal ends the drain."""
+    await anext(signals)
+    scope.cancel()
+
+
+def say(settings: Settings, port: int, demo: Demo | None) -> None:
+    """Tell a person at the terminal where to go, and how to log in."""
+    base = f"http://{settings.host}:{port}"
+    lines = [f"ChatIA Flow serves {base}/", f"  console  {base}/console/"]
+    if demo is not None:
+        lines += [
+            f"  admin    {demo.email}",
+            f"  agent    {demo.agent}",
+            f"  password {demo.password}",
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

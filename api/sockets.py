@@ -1,0 +1,56 @@
+"""What the sockets may ask of the rest of the server."""
+
+from collections.abc import Sequence
+
+from api.auth import Auth
+from api.principal import Principal
+from api.realtime.ports import PresenceChanged, RealtimePorts
+from storage import event_log, ticket_lists, tickets
+from storage.database import Database
+from storage.errors import NotFound
+from storage.ids import CompanyId, TicketId
+from storage.ticket_lists import Viewer
+
+
+def realtime_ports(
+    database: Database, auth: Auth, presence_changed: PresenceChanged
+) -> RealtimePorts:
+    """The functions behind authentication, room rules and catching up."""
+
+    async def may_see_ticket(principal: Principal, key: str) -> TicketId | None:
+        try:
+            if key.isascii() and key.isdigit() and len(key) <= 15:
+                ticket = await tickets.get(database, principal.company_id, TicketId(int(key)))
+            else:
+                ticket = await tickets.get_by_uuid(database, principal.company_id, key)
+        except NotFound:
+            return None
+        return ticket.id if ticket_lists.may_see(viewer_of(principal), ticket) else None
+
+    async def events_since(
+        company_id: CompanyId, seq: int, limit: int
+    ) -> Sequence[tuple[int, str, dict[str, int | str]]]:
+        stored = await event_log.events_since(database, company_id, seq, limit)
+        return [(event.seq, event.kind, event.ids) for event in stored]
+
+    return RealtimePorts(
+        authenticate=auth.authenticate,
+        may_see_ticket=may_see_ticket,
+        authenticate_cookie=auth.authenticate_cookie,
+        revalidate=auth.revalidate,
+        presence_changed=presence_changed,
+        events_since=events_since,
+    )
+
+
+def viewer_of(principal: Principal) -> Viewer:
+    """The rights of a principal as they are in its token's session."""
+    return Viewer(
+        user_id=principal.user_id,
+        is_admin=principal.is_admin,
+        department_ids=principal.department_ids,
+        all_ticket=principal.all_ticket,
+        all_historic=principal.all_historic,
+        all_user_chat=principal.all_user_chat,
+        allow_group=principal.allow_group,
+    )
