@@ -24,7 +24,7 @@ class Refusals:
     """The verdicts of one pass that did not fully take effect."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self._winners: dict[Claim, Entry] = {}
+        self._winners: dict[Claim, list[tuple[Entry, Statement]]] = {}
         self._duplicates: dict[Entry, list[Values]] = {}
         self._errors: dict[Entry, StorageError] = {}
         self._deferred: set[Entry] = set()
@@ -53,19 +53,21 @@ class Refusals:
                 won = identity not in taken
                 taken.add(identity)
             if won:
-                self._winners.setdefault(self._claim(statement, values), entry)
+                claim = self._claim(statement, values)
+                self._winners.setdefault(claim, []).append((entry, statement))
             else:
                 losers.append((statement, entry, values))
         return losers
 
     def _judge(self, statement: Statement, entry: Entry, values: Values) -> None:
         claim = self._claim(statement, values)
-        winner = self._winners.get(claim)
-        if winner is entry:
-            if statement.kind != "raise":  # a unit that raises one row twice means the higher
-                self._errors[entry] = Poisoned(f"the unit claims {claim[2]} twice")
-        elif winner is not None:
+        winners = self._winners.get(claim, [])
+        if any(winner is not entry for winner, _ in winners):
             self._deferred.add(entry)
+        elif winners and statement.kind == "insert":
+            self._errors[entry] = Poisoned(f"the unit claims {claim[2]} twice")
+        elif any(same is statement for _, same in winners):
+            pass  # a unit that raises one row twice means the higher value
         elif statement.guarded:
             self._errors[entry] = StaleVersion(f"{statement.table.name} {claim[2]} has changed")
         else:

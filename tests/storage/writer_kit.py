@@ -118,8 +118,8 @@ class Rig:
         self.published: list[tuple[int, DomainEvent]] = []
 
     async def sql(self, text: str, *args: object) -> list[tuple[Any, ...]]:
-        """Run SQL on a connection of its own."""
-        return await sql(self.database, self.dsn, text, *args)
+        """Run SQL on a connection of the plain pool."""
+        return await self.database.pool.run(_fetch, text, args, read=True)
 
     async def script(self, text: str) -> None:
         """Run several statements that take no parameters and return nothing."""
@@ -149,6 +149,12 @@ class Rig:
         assert not broken
 
 
+async def _fetch(
+    connection: AsyncpgConnection, text: str, args: tuple[object, ...]
+) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await connection.fetch(text, *args)]
+
+
 async def sql(database: Database, dsn: str, text: str, *args: object) -> list[tuple[Any, ...]]:
     """Run SQL on a connection of its own."""
 
@@ -176,12 +182,17 @@ async def prepare(database: Database, dsn: str, companies: int = 20) -> None:
 
 @asynccontextmanager
 async def open_rig(
-    dsn: str, *, through: str | None = None, limits: Limits | None = None, prepared: bool = False
+    dsn: str,
+    *,
+    through: str | None = None,
+    limits: Limits | None = None,
+    prepared: bool = False,
+    companies: int = 20,
 ) -> AsyncIterator[Rig]:
     """Own the database `dsn` and write to it, by way of the DSN `through` if one is given."""
     async with open_database(through or dsn, pool=1) as database:
         if not prepared:
-            await prepare(database, dsn)
+            await prepare(database, dsn, companies)
         async with open_database(dsn, pool=2) as direct, owner_lock(direct) as owner:
             published: list[tuple[int, DomainEvent]] = []
             async with open_writer(
