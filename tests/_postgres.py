@@ -30,7 +30,7 @@ class TestServer:
     __test__ = False
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="chatia-test-", dir=_roomy_memory()))
+        self._folder = Path(tempfile.mkdtemp(prefix="chatia-test-", dir=roomy_memory()))
         self._folder.chmod(0o711)  # the server may run as another user than the tests
         self.postgres = EmbeddedPostgres(self._folder, settings=SMALL)
         self._loop = asyncio.new_event_loop()
@@ -70,7 +70,7 @@ class TestServer:
         return self._loop.run_until_complete(coroutine)
 
 
-def _roomy_memory() -> Path | None:
+def roomy_memory() -> Path | None:
     """Return the memory file system if it has room, None for the ordinary temporary folder."""
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         return MEMORY

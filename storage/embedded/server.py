@@ -42,8 +42,9 @@ SETTINGS = {
 """Sized for two cores beside the program itself. Nothing listens on the network: the socket's
 folder is open to the server's user (and root) only, which is why connections need no password."""
 
-START_TIMEOUT = 60.0
-START_DEATHS = 12
+START_TIMEOUT = 300.0  # a crash can leave 2 GB of log to replay
+START_DEATHS = 20
+START_PAUSE = 0.3
 STOP_TIMEOUT = 30.0
 POLL = 0.01
 LONGEST_PAUSE = 5.0
@@ -101,7 +102,7 @@ class EmbeddedPostgres:
         crash.
 
         Raises:
-            PostgresFailed: the server does not start, or not within 60 s.
+            PostgresFailed: the server does not start, or not within 5 minutes.
         """
         if threading.current_thread() is not threading.main_thread():
             message = "start() on the main thread: the server ends with the thread that starts it"
@@ -118,8 +119,10 @@ class EmbeddedPostgres:
         while not self._step():
             # A server may die once or twice while orphans of a killed one still hold its memory.
             if time.monotonic() > deadline or self._deaths > START_DEATHS:
-                raise PostgresFailed(self._log_tail())
-            time.sleep(self._pause())
+                said = self._log_tail()
+                self.stop(at_once=True)
+                raise PostgresFailed(said)
+            time.sleep(min(self._pause(), START_PAUSE))
         return self
 
     def stop(self, *, at_once: bool = False) -> None:
@@ -133,7 +136,10 @@ class EmbeddedPostgres:
         self._stopping = True
         if at_once or not self._end(signal.SIGINT, STOP_TIMEOUT):
             self._end(signal.SIGQUIT, STOP_TIMEOUT)
-        self._process = None
+        if self._process is not None:
+            self._process.kill()  # it has ended by now, or it never came as far as its pid file
+            self._process.wait()
+            self._process = None
         self._lock.close()
         self._lock = None
 
