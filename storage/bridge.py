@@ -23,7 +23,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Callback = Callable[[], object]
 
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5
 """Seconds one connection attempt may take."""
 
 

@@ -10,10 +10,12 @@ from typing import Any, TypeVar, cast
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
+from sqlalchemy.sql.operators import desc_op
 
 from storage.bridge import AsyncpgConnection
 from storage.records import constructor
@@ -29,7 +31,8 @@ def _to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-DIALECT = dialects.dialect(json_serializer=_to_json)  # type: ignore[no-untyped-call]
+_make_dialect: Callable[..., Dialect] = dialects.dialect
+DIALECT = _make_dialect(json_serializer=_to_json)
 
 
 class Query:
@@ -147,7 +150,7 @@ def _once(statement: Executable, params: Mapping[str, object]) -> tuple[Query, l
 
 def _compile(statement: Executable, key: CacheKey | None) -> SQLCompiler:
     element = cast("ClauseElement", statement)
-    return cast("SQLCompiler", DIALECT.statement_compiler(DIALECT, element, cache_key=key))
+    return DIALECT.statement_compiler(DIALECT, element, cache_key=key)
 
 
 def _is_read(statement: Executable, compiled: SQLCompiler) -> bool:
@@ -219,5 +222,5 @@ def _behind(order: Sequence[ColumnElement[Any]], after: Sequence[object]) -> Col
 
 def _column(part: ColumnElement[Any]) -> tuple[ColumnElement[Any], bool]:
     if isinstance(part, sa.UnaryExpression):
-        return part.element, part.modifier is sa.sql.operators.desc_op
+        return part.element, part.modifier is desc_op
     return part, False

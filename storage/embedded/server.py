@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import trio
 
@@ -69,7 +69,7 @@ class EmbeddedPostgres:
         self.data = Path(data).absolute()
         self.restarts = 0
         self._settings = {**SETTINGS, **(settings or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self._lock: IO[bytes] | None = None
         self._stopping = False
         self._deaths = 0
