@@ -8,7 +8,7 @@ first use.
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from trio import lowlevel
@@ -109,6 +109,18 @@ class Extra:
     def busy(self) -> bool:
         """Whether something of this incarnation is still under way besides the mailbox."""
         return bool(self.ops or self.waiters or self.deferred or self.children or self.timers)
+
+    def calm(self) -> bool:
+        """Whether the incarnation can end without anybody else noticing."""
+        return not (
+            self.children
+            or self.timers
+            or self.deferred
+            or self.watchers
+            or self.watching
+            or self.errors
+            or self.ended
+        )
 
     def bare(self) -> bool:
         """Whether dropping this object loses nothing."""
@@ -220,12 +232,15 @@ class Kind:
         self.refusals: tuple[type[BaseException], ...] = ANSWERS
         self.reentrant: frozenset[type] = frozenset()
         self.slow = Actor.slow
+        self.park_after = Actor.park_after
+        self.keep_mailbox = Actor.keep_mailbox
         self.starts = self.stops = False
         self.supervisor = ""
         self.budgets: dict[Address, Budget] = {}
         self.budget: RestartBudget | None = spec.budget if isinstance(spec, Virtual) else None
         self.on_start: Callable[[Cell], None] | None = None
         self.on_end: Callable[[Cell, BaseException | None], None] | None = None
+        self.factory: Callable[..., Actor] = spec.factory
         self._adopt_factory(spec.factory)
 
     def _adopt_factory(self, factory: Callable[..., Actor]) -> None:
@@ -236,9 +251,8 @@ class Kind:
     def create(self, address: Address) -> Actor:
         """Make the actor object of a new incarnation."""
         if self.virtual:
-            make = cast(Callable[[Address], Actor], self.spec.factory)
-            return make(address)
-        return cast(Callable[[], Actor], self.spec.factory)()
+            return self.factory(address)
+        return self.factory()
 
     def adopt(self, actor_class: type[Actor]) -> None:
         """Take over the settings of the actor class, known at the latest at first activation."""
@@ -249,6 +263,8 @@ class Kind:
         self.capacity = self.policy.capacity
         self.idle_timeout = actor_class.idle_timeout if self.virtual else inf
         self.slow = actor_class.slow
+        self.park_after = actor_class.park_after
+        self.keep_mailbox = actor_class.keep_mailbox
         self.refusals = (*ANSWERS, *actor_class.refusals, *actor_class.reload_on)
         self.reentrant = actor_class.handlers.reentrant
         self.starts = actor_class.on_start is not Actor.on_start

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # these build on the core
     from engine._system import ParkedHook, System, TraceHook
 
 MAX_RAMP: Final = 64
+TELLS_PER_CHECKPOINT: Final = 256
 _KEPT: Final = 4096
 
 
@@ -43,6 +44,7 @@ class Core(Mailroom):
         self.parked: ParkedHook | None = None
         self.parked_commands: deque[ParkedCommand] = deque(maxlen=256)
         self.trace: TraceHook | None = None
+        self.tells = TELLS_PER_CHECKPOINT  # left before a `tell` is a checkpoint
         self.body = trio.CancelScope()
         self.failure: BaseException | None = None
 
@@ -78,7 +80,7 @@ class Core(Mailroom):
         allowance = kind.budget
         if allowance is None:
             return
-        now = trio.current_time()
+        now = self.now
         budgets = kind.budgets
         budget = budgets.get(cell.address)
         if budget is None:

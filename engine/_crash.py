@@ -8,6 +8,7 @@ from engine._cell import COLD, STOPPING, Cell, Extra, Item
 from engine._command import Command
 from engine._core import Core
 from engine._events import ActorFailed, CommandParked
+from engine._mailroom import command_of
 from engine._turn import Turn
 from engine.errors import ActorCrashed, ActorStopped, Parked
 
@@ -35,18 +36,22 @@ async def crash(core: Core, cell: Cell, item: Any, error: Exception) -> None:
     kind = cell.kind
     kind.stats.crashes += 1
     core.remember_error(cell, error)
-    core.events.publish(ActorFailed(address=cell.address, error=error, command=_commands_of(item)))
-    if cell.extra is None:
+    if core.events.heard:
+        failed = ActorFailed(address=cell.address, error=error, command=_commands_of(item))
+        core.events.publish(failed)
+    extra = cell.extra
+    if extra is None or extra.calm():
         cell.actor = None
         cell.phase = COLD
         kind.live -= 1
     else:
         await end_incarnation(core, cell, error)
-    if item is not None:
+    if isinstance(item, list):
+        for each in item:
+            await _answer(core, cell, each, error)
+    elif item is not None:
         await _answer(core, cell, item, error)
-    actor_class = kind.actor_class
-    keep = actor_class is not None and isinstance(error, actor_class.keep_mailbox)
-    if not keep and (cell.queue or cell.extra is not None):
+    if (cell.queue or extra is not None) and not isinstance(error, kind.keep_mailbox):
         core.clear(cell, "actor crashed", ActorCrashed(cell.address, error))
     if kind.virtual:
         core.charge(cell, error, at_once=False)
@@ -60,27 +65,27 @@ def _commands_of(item: Any) -> object:
     return item.command if isinstance(item, Turn) else item
 
 
-async def _answer(core: Core, cell: Cell, item: Any, error: Exception) -> None:
-    """Tell the asker(s) of the crash, or that the command was parked."""
-    answer: Exception
-    for each in item if isinstance(item, list) else [item]:
-        if isinstance(each, Turn) and each.settled:
-            continue
-        crashes = _count(core, cell, each)
-        answer = ActorCrashed(cell.address, error)
-        actor_class = cell.kind.actor_class
-        if actor_class is not None and crashes >= actor_class.park_after:
-            answer = await _park(core, cell, each, error, crashes) or answer
-        if isinstance(answer, Parked):
-            if isinstance(each, Turn):
-                each.fail(answer)
-        else:
-            core.discard(cell, each, "actor crashed", answer)
+async def _answer(core: Core, cell: Cell, item: Item, error: Exception) -> None:
+    """Tell an asker of the crash, or that the command was parked."""
+    turn = item if isinstance(item, Turn) else None
+    if turn is not None and turn.settled:
+        return
+    crashes = _count(core, cell, item)
+    if crashes >= cell.kind.park_after:
+        parked = await _park(core, cell, item, error, crashes)
+        if parked is not None:
+            if turn is not None:
+                turn.fail(parked)
+            return
+    if turn is None:
+        core.letter(cell.address, command_of(item), "actor crashed")
+    else:
+        core.discard(cell, turn, "actor crashed", ActorCrashed(cell.address, error))
 
 
 def _count(core: Core, cell: Cell, item: Item) -> int:
     """How often an equal command has crashed this address."""
-    command = item.command if isinstance(item, Turn) else item
+    command = command_of(item)
     try:
         key: object = hash((cell.address, command))
     except TypeError:
@@ -96,7 +101,7 @@ async def _park(
     core: Core, cell: Cell, item: Item, error: Exception, crashes: int
 ) -> Parked | None:
     """Hand a poison command to the application's hook; None if it could not be parked."""
-    command = item.command if isinstance(item, Turn) else item
+    command = command_of(item)
     parked = ParkedCommand(cell.address, command, error, crashes)
     if core.parked is not None:
         try:

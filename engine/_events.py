@@ -70,6 +70,11 @@ class EventStream:
         self._subscribers: dict[type[Event], dict[Callable[[Any], None], None]] = {}
         self.failures = 0
 
+    @property
+    def heard(self) -> bool:
+        """Whether anybody subscribes to anything."""
+        return bool(self._subscribers)
+
     def publish(self, event: Event) -> None:
         """Hand an event to every subscriber, now; a subscriber that raises is counted only."""
         if not self._subscribers:

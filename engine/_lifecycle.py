@@ -276,7 +276,7 @@ async def failed(core: Core, worker: "Worker", cell: Cell, error: Exception) -> 
     if actor_class is not None and isinstance(error, actor_class.reload_on):
         cell.phase = STOPPING
         await end_incarnation(core, cell, error)
-        if not isinstance(error, actor_class.keep_mailbox):
+        if not isinstance(error, kind.keep_mailbox):
             core.clear(cell, "reloading", error)
         worker.interrupt = True
         if kind.on_end is not None:

@@ -15,7 +15,7 @@ from trio import lowlevel
 
 from engine._cell import CLOSED, DEAD, LIVE, Cell, Extra, Item, Kind, Op, Waiting
 from engine._command import Command
-from engine._dead_letters import DeadLetter, DeadLetters
+from engine._dead_letters import DeadLetters
 from engine._timers import Timer, Timers
 from engine._turn import FORWARDED, PENDING, RESUME, Turn
 from engine.errors import (
@@ -269,7 +269,7 @@ class Mailroom:
 
     def letter(self, address: Address, command: Command[Any], reason: str) -> None:
         """Record a dead letter."""
-        self.dead.add(DeadLetter(address=address, command=command, reason=reason, at=self.now))
+        self.dead.add(address, command, reason, self.now)
 
     def discard(self, cell: Cell, item: Item, reason: str, error: BaseException) -> None:
         """Take an item out of work: its asker gets `error`, a tell becomes a dead letter."""

@@ -210,10 +210,13 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
             cell = ready.popleft()
             worker.cell = cell
             extra = cell.extra
+            servable = True
             if cell.phase != LIVE or (extra is not None and extra.ops):
-                await lifecycle.prepare(core, worker, cell)
-                _release(core, worker, cell)
+                servable = await lifecycle.prepare(core, worker, cell)
+                worker.blocked = worker.interrupt = False
                 mark = clock()
+            if not servable:
+                _release(core, worker, cell)
             else:
                 actor, queue, kind = cell.actor, cell.queue, cell.kind
                 plain = actor.plain  # type: ignore[union-attr]  # live cells have an actor
@@ -344,7 +347,7 @@ def _release(core: Core, worker: Worker, cell: Cell) -> None:
         core.admit(cell, extra)
     cell.used = core.now
     if cell.runnable():
-        if extra is not None or len(queue) > MAX_TURN:
+        if cell.phase == LIVE:
             cell.mark(core.now)
         worker.ready.append(cell)
         if worker.own is None and not core.awake:

@@ -21,7 +21,7 @@ from trio import lowlevel
 
 from engine._cell import CLOSED, DEAD, LIVE, Cell
 from engine._command import Command, Event
-from engine._core import Core
+from engine._core import TELLS_PER_CHECKPOINT, Core
 from engine._crash import ParkedCommand
 from engine._dead_letters import DeadLetters
 from engine._events import E, EventQueue
@@ -37,8 +37,6 @@ R = TypeVar("R")
 
 ParkedHook = Callable[[ParkedCommand], Awaitable[None]]
 TraceHook = Callable[[Address, Any, BaseException | None], None]
-
-_TELLS_PER_CHECKPOINT = 256
 
 
 class Ref(Generic[R]):
@@ -63,13 +61,28 @@ class Ref(Generic[R]):
         if not self._core.offer(cell, command):
             raise MailboxFull(cell.address, cell.kind.capacity)
 
+    async def tell(self, command: Command[Any]) -> None:
+        """As `System.tell`, to this address whatever `command.to` says."""
+        core, cell = self._core, self._cell
+        core.tells -= 1
+        if not core.tells:
+            core.tells = TELLS_PER_CHECKPOINT
+            await lowlevel.checkpoint()
+        queue = cell.queue
+        if queue is not None and len(queue) < cell.kind.capacity and not cell.kind.reentrant:
+            queue.append(command)
+            return
+        if cell.phase == DEAD:
+            cell = self._cell = core.cell_at(self.address)
+        if not core.offer(cell, command):
+            await core.wait_for_room(cell, command)
+
 
 class System:
     """A running tree of actors. Made by `open_system`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._budget = _TELLS_PER_CHECKPOINT
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -101,9 +114,9 @@ class System:
         core = self._core
         address = command.to
         cell = core.cells.get(address) or core.cell_at(address)
-        self._budget -= 1
-        if not self._budget:
-            self._budget = _TELLS_PER_CHECKPOINT
+        core.tells -= 1
+        if not core.tells:
+            core.tells = TELLS_PER_CHECKPOINT
             await lowlevel.checkpoint()
         if not core.offer(cell, command):
             await core.wait_for_room(cell, command)
