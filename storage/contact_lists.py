@@ -16,9 +16,9 @@ from storage.database import Database
 from storage.ids import CompanyId, ContactId, TagId, UserId
 from storage.json_rows import document, rows_of
 from storage.metadata import columns_of
+from storage.repo import COUNTED
 from storage.search import contains, digits_contain
 from storage.tags import contact_tags
-from storage.ticket_lists import COUNTED
 
 PAGE: Final = 100
 
@@ -75,7 +75,8 @@ async def page(database: Database, company_id: CompanyId, wanted: ContactFilter)
         .cte("listed")
     )
     ids = sa.select(listed.c.id)
-    counted = sa.select(sa.literal(1)).where(found).limit(COUNTED).subquery()
+    most = max(COUNTED, wanted.page * wanted.page_size + 1)
+    counted = sa.select(sa.literal(1)).where(found).limit(most).subquery()
     text = await database.value(
         document(
             contacts=rows_of(sa.select(listed).order_by(listed.c.name, listed.c.id)),

@@ -11,8 +11,9 @@ from storage.ids import CompanyId
 from storage.json_rows import document, row_of, rows_of
 from storage.messages import Message, messages
 from storage.metadata import columns_of
+from storage.repo import COUNTED
 from storage.search import one_of
-from storage.ticket_lists import COUNTED, Viewer
+from storage.ticket_lists import Viewer
 from storage.tickets import Ticket, tickets
 
 PAGE: Final = 20
@@ -58,7 +59,7 @@ async def page(
         .offset((number - 1) * size)
         .cte("newest")
     )
-    counted = sa.select(sa.literal(1)).where(here).limit(COUNTED).subquery()
+    counted = sa.select(sa.literal(1)).where(here).limit(max(COUNTED, number * size + 1)).subquery()
     text = await database.value(
         document(
             messages=rows_of(sa.select(newest).order_by(newest.c.id)),

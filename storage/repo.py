@@ -16,7 +16,7 @@ from storage.sql import prepared
 R = TypeVar("R", bound=msgspec.Struct)
 
 COUNTED: Final = 10_000
-"""Lists are counted exactly up to this; longer ones show this count."""
+"""Lists are counted exactly up to this, and always one row past the page that is shown."""
 
 _COMPANY: Final = sa.bindparam("company", type_=sa.BigInteger)
 _ROW: Final = sa.bindparam("row", type_=sa.BigInteger)
@@ -59,7 +59,8 @@ class Repo(Generic[R]):
         """One page of the rows that meet `conditions`, and how many there are in all."""
         found = sa.select(*self._columns).where(self._table.c.company_id == company_id, *conditions)
         wanted = found.order_by(*self._order).limit(size).offset((number - 1) * size)
-        counted = found.with_only_columns(sa.literal(1)).limit(COUNTED).subquery()
+        most = max(COUNTED, number * size + 1)
+        counted = found.with_only_columns(sa.literal(1)).limit(most).subquery()
         rows = await source.all(wanted, into=self._record)
         count: int = await source.value(sa.select(sa.func.count()).select_from(counted))
         return rows, count

@@ -1,6 +1,6 @@
 """Lists of tickets as a user may see them: visibility, filters and pages, in one round trip."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,14 +13,12 @@ from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TagId,
 from storage.json_rows import document, rows_of
 from storage.messages import messages
 from storage.metadata import columns_of
+from storage.repo import COUNTED
 from storage.search import contains, digits_contain, one_of
 from storage.tags import ticket_tags
 from storage.tickets import Ticket, tickets
 
 PAGE: Final = 40
-COUNTED: Final = 10_000
-"""Lists are counted exactly up to this; longer ones show this count."""
-
 Condition = sa.ColumnElement[bool]
 _t = tickets.c
 
@@ -121,7 +119,8 @@ async def _rows(
         .offset((wanted.page - 1) * wanted.page_size)
         .cte("listed")
     )
-    counted = sa.select(sa.literal(1)).where(visible).limit(COUNTED).subquery()
+    most = max(COUNTED, wanted.page * wanted.page_size + 1)  # enough to tell whether more follows
+    counted = sa.select(sa.literal(1)).where(visible).limit(most).subquery()
     text = await database.value(
         document(
             tickets=rows_of(sa.select(listed).order_by(*_order(listed.c, wanted))),
@@ -150,74 +149,85 @@ def _order(columns: Any, wanted: TicketFilter) -> tuple[sa.ColumnElement[Any], .
 
 
 def may_see(viewer: Viewer, ticket: Ticket) -> bool:
-    """Whether `viewer` may open this ticket of the own company."""
+    """Whether `viewer` may open this ticket of the own company; lists never show more.
+
+    Admins may open every ticket and agents their own. Otherwise the ticket must be in one of the
+    agent's departments (any with all_historic, none at all with all_ticket) and be waiting
+    without an owner, or closed, or a group's (with allow_group), or anybody's with all_user_chat.
+    """
     if viewer.is_admin or ticket.user_id == viewer.user_id:
         return True
     if ticket.is_group and not viewer.allow_group:
         return False
-    in_departments = (
-        viewer.all_ticket
-        if ticket.department_id is None
-        else ticket.department_id in viewer.department_ids
-    )
-    if ticket.user_id is None or ticket.status == "pending":
-        return in_departments or viewer.all_historic
-    return viewer.all_user_chat or (viewer.all_historic and in_departments)
-
-
-def _visible(viewer: Viewer, wanted: TicketFilter) -> Iterator[Condition]:
-    """The conditions of one list; see the family's rules for each column of the inbox."""
-    everyone = wanted.show_all and (viewer.is_admin or viewer.all_user_chat)
-    own = _t.user_id == viewer.user_id
-    status = wanted.status
-    if not viewer.allow_group and not viewer.is_admin:
-        yield sa.or_(_t.is_group.is_(False), own)
-    if status == "group":
-        yield _t.status == "group"
-        if viewer.connection_id is not None and not viewer.is_admin:
-            yield _t.connection_id == viewer.connection_id
-        return
-    departments = _departments(viewer, wanted)
-    if status == "pending":
-        yield one_of(_t.status, ["pending", "lgpd"] if everyone else ["pending"], sa.Text)
-        yield _pending(viewer, own, departments, everyone=everyone)
-    elif status in ("search", ""):
-        yield departments if everyone else sa.or_(own, sa.and_(_t.status != "open", departments))
-    elif status == "closed":
-        yield _t.status == "closed"
-        yield departments if everyone else _closed(viewer, own, departments)
+    if ticket.department_id is None:
+        inside = viewer.all_ticket
     else:
-        yield _t.status == status
-        yield departments if everyone else sa.and_(own, departments)
+        inside = ticket.department_id in viewer.department_ids
+    if not (inside or viewer.all_historic):
+        return False
+    return viewer.all_user_chat or ticket.user_id is None or ticket.status in _SHARED
 
 
-def _pending(
-    viewer: Viewer, own: Condition, departments: Condition, *, everyone: bool
-) -> Condition:
-    if everyone or viewer.is_admin:
-        return departments
-    within = sa.true() if viewer.all_historic else departments
-    return sa.and_(sa.or_(_t.user_id.is_(None), own), within)
+_SHARED: Final = ("closed", "group")
+"""Statuses in which a department's agents may look into a colleague's ticket."""
 
 
-def _closed(viewer: Viewer, own: Condition, departments: Condition) -> Condition:
-    if viewer.all_historic and not viewer.is_admin:
-        return sa.or_(own, departments)
-    return own
+def _may_see(viewer: Viewer) -> Iterator[Condition]:
+    """`may_see` as conditions; a test holds the two together."""
+    if viewer.is_admin:
+        return
+    own = _t.user_id == viewer.user_id
+    inside = sa.true() if viewer.all_historic else _inside(viewer, viewer.department_ids)
+    whose = sa.or_(_t.user_id.is_(None), one_of(_t.status, list(_SHARED), sa.Text))
+    others = sa.and_(inside, sa.true() if viewer.all_user_chat else whose)
+    if not viewer.allow_group:
+        others = sa.and_(others, _t.is_group.is_(False))
+    yield sa.or_(own, others)
 
 
-def _departments(viewer: Viewer, wanted: TicketFilter) -> Condition:
-    """Requested departments as far as they are the viewer's; tickets without one by right."""
-    asked = wanted.department_ids
-    if viewer.is_admin and asked is None:
-        return sa.true()
-    allowed = asked if viewer.is_admin else viewer.department_ids
-    if asked is not None and not viewer.is_admin:
-        allowed = tuple(item for item in asked if item in viewer.department_ids)
-    inside = one_of(_t.department_id, list(allowed or ()), sa.BigInteger)
+def _inside(viewer: Viewer, department_ids: Sequence[DepartmentId]) -> Condition:
+    """In one of these departments, or in none where that is the viewer's right."""
+    inside = one_of(_t.department_id, list(department_ids), sa.BigInteger)
     if viewer.is_admin or viewer.all_ticket:
         return sa.or_(inside, _t.department_id.is_(None))
     return inside
+
+
+def _visible(viewer: Viewer, wanted: TicketFilter) -> Iterator[Condition]:
+    """What one list shows of the tickets that the viewer may see."""
+    yield from _may_see(viewer)
+    own = _t.user_id == viewer.user_id
+    everyone = wanted.show_all and (viewer.is_admin or viewer.all_user_chat)
+    yield from _column(viewer, wanted, own, everyone=everyone)
+    asked = wanted.department_ids
+    unlimited = viewer.all_historic and not viewer.is_admin and wanted.status == "pending"
+    if asked is not None and wanted.status != "group" and not unlimited:
+        without = sa.and_(own, _t.department_id.is_(None))
+        yield sa.or_(_inside(viewer, asked), without)
+
+
+def _column(
+    viewer: Viewer, wanted: TicketFilter, own: Condition, *, everyone: bool
+) -> Iterator[Condition]:
+    """The column of the inbox that `status` names."""
+    status = wanted.status
+    if status == "pending":
+        yield one_of(_t.status, ["pending", "lgpd"] if everyone else ["pending"], sa.Text)
+        if not (everyone or viewer.is_admin):
+            yield sa.or_(_t.user_id.is_(None), own)
+    elif status == "search":
+        if not (everyone or viewer.is_admin):
+            yield sa.or_(own, one_of(_t.status, ["pending", *_SHARED], sa.Text))
+    elif status == "":
+        if not everyone:
+            yield sa.or_(own, _t.status == "pending")
+    else:
+        yield _t.status == status
+        if status == "group":
+            if viewer.connection_id is not None and not viewer.is_admin:
+                yield sa.or_(own, _t.connection_id == viewer.connection_id)
+        elif not everyone and (viewer.is_admin or status != "closed"):
+            yield own
 
 
 def _filters(wanted: TicketFilter) -> Iterator[Condition]:
