@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 NEVER_SLOT = -1
+_ROUNDING = 1e-6  # of a step: `next_at` divided by the step may come out just below its slot
 
 
 class Timed(Protocol):
@@ -41,7 +42,7 @@ class Wheel:
 
     def advance(self, now: float) -> Iterator[None]:
         """Tick everything due; yields after each call so that the caller may take a breath."""
-        target = int(now / self._step)
+        target = int(now / self._step + _ROUNDING)
         while self._slot < target:
             self._slot += 1
             for item in self._buckets.pop(self._slot, ()):

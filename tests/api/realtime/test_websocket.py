@@ -131,7 +131,8 @@ def test_hostile_bytes_get_the_same_verdict_as_from_the_websockets_package(
     assert len(messages) == len(expected)
     if code is not None and judged is None:  # ours judges a frame by its head already
         judged = theirs([*chunks, bytes(LIMIT + 14)])[1]
-    assert code == judged or {code, judged} == {1002, 1009}  # a frame may have two faults
+    both_see_one = {code, judged} <= {1002, 1007, 1009}  # a frame may have two faults
+    assert code == judged or both_see_one
 
 
 def is_bad_text(message: Message) -> bool:
