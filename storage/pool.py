@@ -317,12 +317,13 @@ class Pool:
             self._grow()
 
     def _grow(self) -> None:
-        if self.closed or self._connecting is not None or len(self._lanes) >= self._size:
+        if self.closed:
             return
         loop = asyncio.get_running_loop()
-        self._connecting = loop.create_task(self._connect())
         if not self._lanes and self._giving_up is None:
             self._giving_up = loop.call_later(self._patience, self._give_up)
+        if self._connecting is None and len(self._lanes) < self._size:
+            self._connecting = loop.create_task(self._connect())
 
     async def _connect(self) -> None:
         """Open one lane, trying until it succeeds or the other lanes suffice."""
@@ -333,7 +334,7 @@ class Pool:
                 connected = await self._try_connect()
         finally:
             self._connecting = None
-        if not self._lanes or (self.jobs and not self.idle):
+        if not self._lanes or len(self.jobs) > 1:  # the new lane takes one of them
             self._grow()
 
     async def _try_connect(self) -> bool:
