@@ -48,11 +48,6 @@ events = sa.Table(
     ),
     postgresql_partition_by="RANGE (created_at)",
 )
-sa.event.listen(
-    events,
-    "after_create",
-    sa.DDL("CREATE TABLE events_default PARTITION OF events DEFAULT"),  # type: ignore[no-untyped-call]
-)
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):

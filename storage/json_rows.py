@@ -4,8 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+AnySelect = sa.Select[*tuple[Any, ...]]
 
-def rows_of(source: sa.Select[Any]) -> sa.ScalarSelect[Any]:
+
+def rows_of(source: AnySelect) -> sa.ScalarSelect[Any]:
     """Make a JSON array of a query's rows in its order, [] when there is none.
 
     Column names become the objects' keys, so a record with the same fields decodes each.
@@ -15,13 +17,13 @@ def rows_of(source: sa.Select[Any]) -> sa.ScalarSelect[Any]:
     return sa.select(items).select_from(rows).scalar_subquery()
 
 
-def row_of(source: sa.Select[Any]) -> sa.ScalarSelect[Any]:
+def row_of(source: AnySelect) -> sa.ScalarSelect[Any]:
     """Make a JSON object of a query's only row, null when there is none."""
     row = source.subquery()
     return sa.select(sa.func.to_json(row.table_valued())).select_from(row).scalar_subquery()
 
 
-def document(**parts: sa.ColumnElement[Any] | sa.ScalarSelect[Any]) -> sa.Select[tuple[str]]:
+def document(**parts: sa.ColumnElement[Any] | sa.ScalarSelect[Any]) -> sa.Select[str]:
     """Select one JSON text with a key for each part."""
     pairs = [
         item for name, part in parts.items() for item in (sa.literal_column(f"'{name}'"), part)

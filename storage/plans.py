@@ -74,17 +74,17 @@ _ALL: Final = prepared(sa.select(plans).order_by(plans.c.name))
 
 
 async def get(database: Statements, plan_id: PlanId) -> Plan:
-    """One plan. Raises NotFound."""
+    """Installation-wide: one plan. Raises NotFound."""
     return await database.one(_GET, into=Plan, plan=plan_id)
 
 
 async def all_of(database: Statements) -> list[Plan]:
-    """Every plan of the installation, by name."""
+    """Installation-wide: every plan, by name."""
     return await database.all(_ALL, into=Plan)
 
 
 async def create(database: Statements, name: str, *, users: int, connections: int) -> Plan:
-    """Add a plan with every feature. Raises UniqueViolation for a known name."""
+    """Installation-wide: add a plan with every feature. Raises UniqueViolation for a known name."""
     statement = sa.insert(plans).values(
         name=name, users=users, connections=connections, departments=connections
     )

@@ -94,7 +94,7 @@ def _department_ids(join: sa.Table, column: str, owner: sa.Table) -> sa.ColumnEl
     return sa.func.array(ids.scalar_subquery()).label("department_ids")
 
 
-def _statement() -> sa.Select[tuple[str]]:
+def _statement() -> sa.Select[str]:
     company_id = sa.bindparam("company_id", type_=sa.BigInteger)
 
     def mine(table: sa.Table, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import field
@@ -74,7 +75,8 @@ class CompanyView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 def plan_view(plan: Plan) -> PlanView:
     """Show a plan; the amount as text, as the family keeps it."""
-    values = msgspec.structs.asdict(plan) | {"amount": str(plan.amount)}
+    values: dict[str, Any] = msgspec.structs.asdict(plan)
+    values["amount"] = str(plan.amount)
     return PlanView(**values)
 
 
@@ -86,7 +88,8 @@ def company_view(
     company_settings: CompanySettings | None = None,
 ) -> CompanyView:
     """Show a company with what the caller knows of its plan and settings."""
-    values = msgspec.structs.asdict(company) | {"schedules": company.schedules or []}
+    values: dict[str, Any] = msgspec.structs.asdict(company)
+    values["schedules"] = company.schedules or []
     shown = () if company_settings is None else (company_settings_view(company_settings),)
     return CompanyView(
         **values,
