@@ -56,6 +56,9 @@ class Ref(Generic[R]):
         if queue is not None and len(queue) < cell.kind.capacity and not cell.kind.reentrant:
             queue.append(command)
             return
+        if queue is None:
+            self._core.wake(cell, command)
+            return
         if cell.phase == DEAD:
             cell = self._cell = self._core.cell_at(self.address)
         if not self._core.offer(cell, command):
@@ -96,8 +99,12 @@ class System:
         core = self._core
         address = command.to
         cell = core.cells.get(address) or core.cell_at(address)
-        if cell.queue is None:
+        queue = cell.queue
+        kind = cell.kind
+        if queue is None:
             core.wake(cell, command)
+        elif len(queue) < kind.capacity and not kind.reentrant:
+            queue.append(command)
         elif not core.offer(cell, command):
             raise MailboxFull(address, cell.kind.capacity)
 
@@ -149,7 +156,12 @@ class System:
             turn = Turn(command, deadline)
         else:
             turn = core.nested(worker, cell, command, deadline)
-        core.enqueue(cell, turn)
+        queue = cell.queue
+        kind = cell.kind
+        if queue is not None and len(queue) < kind.capacity and not kind.reentrant:
+            queue.append(turn)
+        else:
+            core.enqueue(cell, turn)
         turn._task = task
         await lowlevel.wait_task_rescheduled(turn._abandon)
         if turn._state == FORWARDED:

@@ -48,7 +48,6 @@ class Turn(Generic[C_co]):
 
     __slots__ = (
         "_cell",
-        "_deferred",
         "_origin",
         "_parent",
         "_state",
@@ -70,9 +69,8 @@ class Turn(Generic[C_co]):
         self._origin = origin  # the actor whose handler asks, if one does
         self._parent = parent  # the turn that handler works on
         self._state = PENDING
-        self._value: Any = None
+        self._value: Any  # once settled
         self._task: lowlevel.Task | None = None
-        self._deferred = False
         self._cell: Cell | None = None  # the actor that holds this turn of a fold
 
     @property
@@ -105,8 +103,7 @@ class Turn(Generic[C_co]):
         engine fails it (`ActorStopped` or `ActorCrashed`).
         """
         cell = self._cell
-        if cell is not None and self._state == PENDING and not self._deferred:
-            self._deferred = True
+        if cell is not None and self._state == PENDING:
             cell.extras().deferred[self] = None
 
     def _settle(self, state: int, value: object) -> None:
@@ -118,13 +115,18 @@ class Turn(Generic[C_co]):
         if task is not None:
             self._task = None
             lowlevel.reschedule(task, RESUME)
-        if self._deferred:
+        if self._cell is not None:
             self._undefer()
+
+    @property
+    def _deferred(self) -> bool:
+        cell = self._cell
+        return cell is not None and cell.extra is not None and self in cell.extra.deferred
 
     def _undefer(self) -> None:
         cell = self._cell
-        if cell is not None and cell.extra is not None:
-            cell.extra.deferred.pop(self, None)
+        if cell is not None and cell.extra is not None and self in cell.extra.deferred:
+            del cell.extra.deferred[self]
             if not cell.extra.deferred and cell.extra.drained is not None:
                 cell.extra.drained.set()
 
@@ -135,7 +137,7 @@ class Turn(Generic[C_co]):
         self._task = None
         self._state = FORWARDED
         self._value = successor
-        if self._deferred:
+        if self._cell is not None:
             self._undefer()
         return successor
 
@@ -145,7 +147,7 @@ class Turn(Generic[C_co]):
         turn._task = None
         if turn._state == PENDING:
             turn._state = WITHDRAWN
-            if turn._deferred:
+            if turn._cell is not None:
                 turn._undefer()
         return _ABORTED
 

@@ -1,0 +1,408 @@
+"""The engine of this project: supervised, with metrics, deadlines and typed handlers on."""
+
+import resource
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import trio
+
+from bench.engines.measure import Measure, clocked, quantiles, weighed
+from engine import (
+    Actor,
+    Address,
+    Backoff,
+    Command,
+    MailboxPolicy,
+    Ref,
+    RestartBudget,
+    Supervisor,
+    System,
+    Virtual,
+    handler,
+    open_system,
+)
+
+
+class Hit(Command[int], frozen=True, kw_only=True):
+    key: int = 0
+
+    @property
+    def to(self) -> Address:
+        return Address("sink", self.key)
+
+
+class Block(Hit, frozen=True, kw_only=True):
+    pass
+
+
+class Crash(Hit, frozen=True, kw_only=True):
+    pass
+
+
+class Hop(Command[None], frozen=True, kw_only=True):
+    key: int
+    left: int
+
+    @property
+    def to(self) -> Address:
+        return Address("ring", self.key)
+
+
+class Count:
+    """Wakes the bench when enough commands were handled."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.goal = 0
+        self.reached = trio.Event()
+
+    def expect(self, count: int) -> None:
+        self.seen, self.goal, self.reached = 0, count, trio.Event()
+
+
+count = Count()
+
+
+class Sink(Actor):
+    __slots__ = ()
+    mailbox = MailboxPolicy(1_000_000)
+
+    @handler
+    async def hit(self, cmd: Hit) -> int:
+        count.seen += 1
+        if count.seen == count.goal:
+            count.reached.set()
+        return 1
+
+    @handler
+    async def block(self, cmd: Block) -> int:
+        await trio.lowlevel.checkpoint()
+        count.seen += 1
+        if count.seen == count.goal:
+            count.reached.set()
+        return 1
+
+    @handler
+    async def crash(self, cmd: Crash) -> int:
+        count.seen += 1
+        if count.seen == count.goal:
+            count.reached.set()
+        raise ValueError
+
+
+class KeepingSink(Sink):
+    """Crashes leave the mailbox, so that restarts can be measured back to back."""
+
+    __slots__ = ()
+    keep_mailbox = (ValueError,)
+    park_after = 1 << 30
+
+
+class Narrow(Sink):
+    __slots__ = ()
+    mailbox = MailboxPolicy(1024)
+
+
+class Ring(Actor):
+    __slots__ = ()
+
+    @handler
+    async def hop(self, cmd: Hop) -> None:
+        if cmd.left:
+            self.system.tell_nowait(Hop(key=(cmd.key + 1) % 1000, left=cmd.left - 1))
+        else:
+            count.reached.set()
+
+
+def system(sink: type[Actor] = Sink) -> AbstractAsyncContextManager[System]:
+    def make(_: Address) -> Actor:
+        return sink()
+
+    budget = RestartBudget(1 << 30, per=0.001, backoff=Backoff(jitter=0.0))
+    tree = Supervisor(
+        "bench",
+        children=(Virtual("sink", make, budget=budget), Virtual("ring", lambda _: Ring())),
+    )
+    return open_system(tree)
+
+
+async def tell() -> Measure:
+    """1 -> 1, `Ref.tell_nowait`, in bursts of 10,000."""
+    ops, burst = 400_000, 10_000
+    command = Hit()
+    async with system() as running:
+        await running.ask(command)
+        ref = running.ref(command.to)
+        with clocked(ops) as measure:
+            for _ in range(ops // burst):
+                count.expect(burst)
+                for _ in range(burst):
+                    ref.tell_nowait(command)
+                await count.reached.wait()
+    return measure
+
+
+async def tell_by_address() -> Measure:
+    """1 -> 1, `System.tell_nowait`: the command finds its address each time."""
+    ops, burst = 400_000, 10_000
+    command = Hit()
+    async with system() as running:
+        await running.ask(command)
+        with clocked(ops) as measure:
+            for _ in range(ops // burst):
+                count.expect(burst)
+                for _ in range(burst):
+                    running.tell_nowait(command)
+                await count.reached.wait()
+    return measure
+
+
+async def send() -> Measure:
+    """1 -> 1, bounded at 1,024: `await Ref.tell`."""
+    ops = 400_000
+    command = Hit()
+    async with system(Narrow) as running:
+        await running.ask(command)
+        ref = running.ref(command.to)
+        count.expect(ops)
+        with clocked(ops) as measure:
+            for _ in range(ops):
+                await ref.tell(command)
+            await count.reached.wait()
+    return measure
+
+
+async def fan_in() -> Measure:
+    """100 -> 1, bounded."""
+    ops = 200_000
+    command = Hit()
+    async with system(Narrow) as running:
+        await running.ask(command)
+        ref = running.ref(command.to)
+
+        async def producer() -> None:
+            for _ in range(ops // 100):
+                await ref.tell(command)
+
+        count.expect(ops)
+        with clocked(ops) as measure:
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(producer)
+                await count.reached.wait()
+    return measure
+
+
+async def fan_out() -> Measure:
+    """1 -> 10,000 live actors, each told once per round."""
+    rounds, actors = 20, 10_000
+    commands = [Hit(key=key) for key in range(actors)]
+    async with system() as running:
+        refs = [running.ref(command.to) for command in commands]
+        pairs = list(zip(refs, commands, strict=True))
+        await _round(pairs, actors)
+        with clocked(rounds * actors) as measure:
+            for _ in range(rounds):
+                await _round(pairs, actors)
+    return measure
+
+
+async def _round(pairs: Sequence[tuple[Ref[Any], Hit]], actors: int) -> None:
+    count.expect(actors)
+    for ref, command in pairs:
+        ref.tell_nowait(command)
+    await count.reached.wait()
+
+
+async def ask_1() -> Measure:
+    """One asker; the percentiles are of single asks."""
+    ops = 20_000
+    command = Hit()
+    samples: list[float] = []
+    async with system() as running:
+        await running.ask(command)
+        with clocked(ops) as measure:
+            for _ in range(ops):
+                started = time.perf_counter()
+                await running.ask(command)
+                samples.append(time.perf_counter() - started)
+    quantiles(measure, samples)
+    return measure
+
+
+async def ask_100() -> Measure:
+    """100 askers of one actor."""
+    ops = 200_000
+    command = Hit()
+    async with system() as running:
+        await running.ask(command)
+
+        async def asker() -> None:
+            for _ in range(ops // 100):
+                await running.ask(command)
+
+        with clocked(ops) as measure:
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(asker)
+    return measure
+
+
+async def ring() -> Measure:
+    """1,000 actors in a ring, one command going round."""
+    ops = 200_000
+    async with system() as running:
+        for left in (2_000, ops):
+            count.expect(0)
+            with clocked(ops) as measure:
+                running.tell_nowait(Hop(key=0, left=left))
+                await count.reached.wait()
+    return measure
+
+
+async def spawn(actors: int = 100_000) -> Measure:
+    """Address each of 100,000 virtual actors once: activate, start, handle."""
+    async with system() as running:
+        count.expect(actors)
+        with clocked(actors) as measure:
+            for key in range(actors):
+                running.tell_nowait(Hit(key=key))
+                if key % 1_000 == 999:
+                    await trio.lowlevel.checkpoint()
+            await count.reached.wait()
+    return measure
+
+
+class Brief(Sink):
+    __slots__ = ()
+    idle_timeout = 5.0
+
+
+async def spawn_million() -> Measure:
+    """The same with 1,000,000, then wait until all have passivated; memory at each point."""
+    actors = 1_000_000
+    start = _resident()
+    async with system(Brief) as running:
+        count.expect(actors)
+        with clocked(actors) as measure:
+            for key in range(actors):
+                running.tell_nowait(Hit(key=key))
+                if key % 1_000 == 999:
+                    await trio.lowlevel.checkpoint()
+            await count.reached.wait()
+        peak = _resident()
+        passivated = time.perf_counter()
+        while sum(1 for _ in running.addresses()):  # noqa: ASYNC110 - nothing tells us
+            await trio.sleep(1)
+        passivated = time.perf_counter() - passivated
+    measure.note = (
+        f"resident {start} MB at start, {peak} MB with all live,"
+        f" {_resident()} MB when passivated {passivated:.0f} s later"
+    )
+    measure.bytes_per_actor = (peak - start) * 1e6 / actors
+    return measure
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize() // 1_000_000
+
+
+async def memory() -> Measure:
+    """Bytes per idle virtual actor that has handled a command: cell, address, key, actor."""
+    actors = 100_000
+    async with system() as running:
+        measure = Measure(ops=actors)
+        await running.ask(Hit(key=actors))
+        with weighed(measure, actors):
+            count.expect(actors)
+            for key in range(actors):
+                running.tell_nowait(Hit(key=key))
+                if key % 1_000 == 999:
+                    await trio.lowlevel.checkpoint()
+            await count.reached.wait()
+            await trio.lowlevel.checkpoint()
+    return measure
+
+
+async def restart() -> Measure:
+    """Crash, end, count, start again: every command crashes its actor."""
+    ops, burst = 50_000, 1_000
+    async with system(KeepingSink) as running:
+        await running.ask(Hit())
+        ref = running.ref(Hit().to)
+        command = Crash()
+        with clocked(ops) as measure:
+            for _ in range(ops // burst):
+                count.expect(burst)
+                for _ in range(burst):
+                    ref.tell_nowait(command)
+                await count.reached.wait()
+    return measure
+
+
+async def blocking() -> Measure:
+    """Handlers that really wait (one checkpoint), 1,000 actors; compare `floor_checkpoint`."""
+    rounds, actors = 50, 1_000
+    commands = [Block(key=key) for key in range(actors)]
+    async with system() as running:
+        pairs = [(running.ref(c.to), c) for c in commands]
+        await _round(pairs, actors)
+        with clocked(rounds * actors) as measure:
+            for _ in range(rounds):
+                await _round(pairs, actors)
+    return measure
+
+
+async def neighbour() -> Measure:
+    """How long another trio task waits for its turn while the engine is saturated."""
+    samples: list[float] = []
+    commands = [Hit(key=key) for key in range(100)]
+    async with system() as running:
+        refs = [running.ref(command.to) for command in commands]
+        stop = trio.current_time() + 3.0
+
+        async def flood() -> None:
+            turn = 0
+            while trio.current_time() < stop:
+                turn = (turn + 1) % 100
+                if running.depth(commands[turn].to) < 100_000:
+                    for _ in range(1_000):
+                        refs[turn].tell_nowait(commands[turn])
+                await trio.lowlevel.checkpoint()
+
+        with clocked(1) as measure:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(flood)
+                while trio.current_time() < stop:
+                    started = time.perf_counter()
+                    await trio.lowlevel.checkpoint()
+                    samples.append(time.perf_counter() - started)
+    quantiles(measure, samples)
+    measure.ops = len(samples)
+    return measure
+
+
+WORKS: dict[str, Callable[[], Awaitable[Measure]]] = {
+    "tell": tell,
+    "tell_by_address": tell_by_address,
+    "send": send,
+    "fan_in": fan_in,
+    "fan_out": fan_out,
+    "ask_1": ask_1,
+    "ask_100": ask_100,
+    "ring": ring,
+    "spawn": spawn,
+    "spawn_million": spawn_million,
+    "memory": memory,
+    "restart": restart,
+    "blocking": blocking,
+    "neighbour": neighbour,
+}
+
+
+def run(work: str) -> Measure:
+    """Run one work in this process."""
+    return trio.run(WORKS[work])
