@@ -17,7 +17,7 @@ from storage.ids import CompanyId, ContactId, TagId, UserId
 from storage.json_rows import document, rows_of
 from storage.metadata import columns_of
 from storage.repo import COUNTED
-from storage.search import contains, digits_contain
+from storage.search import by_name, contains, digits_contain
 from storage.tags import contact_tags
 
 PAGE: Final = 100
@@ -69,7 +69,7 @@ async def page(database: Database, company_id: CompanyId, wanted: ContactFilter)
     listed = (
         sa.select(*columns_of(contacts, Contact))
         .where(found)
-        .order_by(_c.name, _c.id)
+        .order_by(by_name(_c.name), _c.id)
         .limit(wanted.page_size)
         .offset((wanted.page - 1) * wanted.page_size)
         .cte("listed")
@@ -79,7 +79,7 @@ async def page(database: Database, company_id: CompanyId, wanted: ContactFilter)
     counted = sa.select(sa.literal(1)).where(found).limit(most).subquery()
     text = await database.value(
         document(
-            contacts=rows_of(sa.select(listed).order_by(listed.c.name, listed.c.id)),
+            contacts=rows_of(sa.select(listed).order_by(by_name(listed.c.name), listed.c.id)),
             fields=rows_of(
                 sa.select(*columns_of(contact_custom_fields, CustomField))
                 .where(

@@ -52,7 +52,7 @@ contacts = sa.Table(
     of_company(),
     refers_to("connection_id", "connections"),
     sa.UniqueConstraint("company_id", "number"),
-    sa.Index(None, "company_id", "name"),
+    sa.Index("ix_contacts_name", "company_id", sa.text("searchable(name)"), "id"),
 )
 
 contact_aliases = sa.Table(

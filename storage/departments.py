@@ -22,6 +22,7 @@ from storage.metadata import (
     string,
 )
 from storage.repo import Repo, assigned
+from storage.search import by_name
 
 departments = sa.Table(
     "departments",
@@ -83,7 +84,7 @@ class DepartmentPatch(msgspec.Struct, frozen=True, kw_only=True):
     file_list_id: int | UnsetType | None = UNSET
 
 
-_repo: Final = Repo(departments, Department, departments.c.position, departments.c.name)
+_repo: Final = Repo(departments, Department, departments.c.position, by_name(departments.c.name))
 
 
 async def all_of(source: Statements, company_id: CompanyId) -> list[Department]:

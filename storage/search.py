@@ -25,3 +25,8 @@ def one_of(column: sa.ColumnElement[Any], values: object, kind: Any) -> sa.Colum
 def _pattern(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
+
+
+def by_name(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Sort key for names as people expect it: accents and case aside."""
+    return sa.func.searchable(column)

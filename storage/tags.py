@@ -22,7 +22,7 @@ from storage.metadata import (
     string,
 )
 from storage.repo import Links, Repo, assigned
-from storage.search import contains
+from storage.search import by_name, contains
 
 tags = sa.Table(
     "tags",
@@ -97,7 +97,7 @@ class TagPatch(msgspec.Struct, frozen=True, kw_only=True):
     rollback_lane_id: TagId | UnsetType | None = UNSET
 
 
-_repo: Final = Repo(tags, Tag, tags.c.name)
+_repo: Final = Repo(tags, Tag, by_name(tags.c.name))
 _of_contact: Final = Links(contact_tags, "contact_id", "tag_id")
 _of_ticket: Final = Links(ticket_tags, "ticket_id", "tag_id")
 

@@ -26,7 +26,7 @@ from storage.metadata import (
     string,
 )
 from storage.repo import Links, Repo, assigned
-from storage.search import contains
+from storage.search import by_name, contains
 from storage.sql import prepared
 
 Profile = Literal["admin", "user"]
@@ -176,7 +176,7 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     department_ids: tuple[DepartmentId, ...] = ()
 
 
-_repo: Final = Repo(users, User, users.c.name)
+_repo: Final = Repo(users, User, by_name(users.c.name))
 _departments: Final = Links(user_departments, "user_id", "department_id")
 _OF_COMPANY: Final = ("timezone", "company_status", "due_date")
 _LOGIN: Final = prepared(

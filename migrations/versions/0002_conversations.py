@@ -57,7 +57,7 @@ CREATE TABLE contacts (
     CONSTRAINT uq_contacts_company_id_number UNIQUE (company_id, number)
 )
 """)
-    op.execute("CREATE INDEX ix_contacts_company_id_name ON contacts (company_id, name)")
+    op.execute("CREATE INDEX ix_contacts_name ON contacts (company_id, searchable(name), id)")
     op.execute("""
 CREATE TABLE contact_aliases (
     company_id BIGINT NOT NULL,

@@ -38,9 +38,17 @@ ORDER BY 1
 """
 
 
+SEARCHABLE = """
+CREATE EXTENSION unaccent;
+CREATE FUNCTION searchable(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN lower(public.unaccent('public.unaccent'::regdictionary, value))
+"""
+
+
 def _declared_tables() -> list[str]:
     dialect = postgresql.dialect()
-    statements: list[str] = []
+    statements = [SEARCHABLE]
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
         statements.extend(
