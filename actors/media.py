@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
@@ -53,7 +53,10 @@ class MediaStore(Protocol):
         limit: int,
         claimed: str = "",
     ) -> StoredMedia:
-        """Stores content durably, whole or not at all. Raises MediaTooLarge, OSError."""
+        """Stores content durably, whole or not at all; a generator is closed in any case.
+
+        Raises MediaTooLarge, OSError.
+        """
         ...
 
     async def stat(self, company_id: int, key: str) -> StoredMedia:
@@ -107,8 +110,7 @@ class LocalMediaStore:
             if isinstance(content, bytes):
                 await trio.to_thread.run_sync(incoming.write, content)
             else:
-                async for chunk in content:
-                    await trio.to_thread.run_sync(incoming.write, chunk)
+                await _pour(content, incoming)
             stored = incoming.described(claimed)
             await trio.to_thread.run_sync(incoming.keep, self._path(company_id, stored.key))
         finally:
@@ -150,6 +152,16 @@ class LocalMediaStore:
         """See MediaStore."""
         path = self._path(company_id, key)
         await trio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+
+
+async def _pour(content: AsyncIterable[bytes], incoming: "_Incoming") -> None:
+    try:
+        async for chunk in content:
+            await trio.to_thread.run_sync(incoming.write, chunk)
+    finally:
+        if isinstance(content, AsyncGenerator):  # it may be left in the middle
+            with trio.CancelScope(shield=True):
+                await content.aclose()
 
 
 def _read(path: Path, start: int, length: int) -> bytes:
