@@ -290,11 +290,13 @@ class Inbound:
 
 def dismiss(socket: Socket, code: str) -> None:
     """Tell a client why, take it out of its namespace, and hang up when it is in no other."""
-    connection = socket.connection
+    connection, channel = socket.connection, socket.channel
     if connection.sockets.get(socket.namespace) is not socket:
         return
     socket.emit("auth_error", {"error": code})
     socket.disconnect("server namespace disconnect")
+    if isinstance(channel, Channel):
+        channel.fold()  # what was said before the end is heard before it
     if not connection.sockets:
         connection.session.close("forced server close")
 

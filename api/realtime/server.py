@@ -78,6 +78,8 @@ class RealtimeServer:
         Returns when all sockets are closed, after the settings' linger time at the latest.
         """
         self._engine.closing = True
+        for channel in self._channels.values():
+            channel.fold()
         for count, session in enumerate(list(self._engine.sessions.values()), 1):
             session.close("server shutting down", code=1001)
             if count % self._settings.sends_per_turn == 0:

@@ -17,6 +17,7 @@ from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
 from storage.events import DomainEvent
 from storage.ids import CompanyId, DepartmentId, TicketId, UserId
+from tests.api.realtime.raw_client import OPENED
 
 
 def principal(
@@ -188,7 +189,10 @@ async def serving(
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
         nursery.start_soon(edge.serve, listeners)
-        yield server, listeners[0].getsockname()[1]
-        nursery.cancel_scope.cancel()
-    for listener in listeners:
-        listener.close()
+        try:
+            yield server, listeners[0].getsockname()[1]
+        finally:
+            nursery.cancel_scope.cancel()
+            for closable in (*listeners, *(stream.socket for stream in OPENED)):
+                closable.close()
+            OPENED.clear()

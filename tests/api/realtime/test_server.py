@@ -1,0 +1,229 @@
+"""The running server over real sockets: hostile clients, slow ones, tenants, shutdown."""
+
+import socket
+
+import pytest
+import trio
+
+from api.realtime.server import RealtimeServer
+from api.realtime.settings import RealtimeSettings
+from bench.load.frames import masked_text
+from storage.ids import CompanyId, UserId
+from tests.api.realtime.harness import Said, World, principal, serving
+from tests.api.realtime.raw_client import (
+    RawClient,
+    http,
+    open_websocket,
+    until,
+    upgrade_request,
+)
+
+COMPANY = CompanyId(1)
+
+
+def say(server: RealtimeServer, seq: int, *rooms: str, company: int = 1, size: int = 0) -> None:
+    """Emit one invented event."""
+    said = Said(company_id=CompanyId(company), rooms=rooms, payload={"fill": "x" * size})
+    server.emit(CompanyId(company), seq, said)
+
+
+async def joined(port: int, token: str = "admin") -> RawClient:
+    """A websocket in its namespace."""
+    client = await open_websocket(port, token)
+    await client.join()
+    return client
+
+
+async def test_events_of_one_turn_arrive_whole_and_in_order() -> None:
+    async with serving() as (server, port):
+        client = await joined(port)
+        for seq in range(1, 6):
+            say(server, seq, "user-1")
+        got = [await client.text() for _ in range(5)]
+        assert [text.split(b'"seq":')[1][:1] for text in got] == [b"1", b"2", b"3", b"4", b"5"]
+
+
+async def test_an_event_for_several_rooms_of_a_socket_arrives_once() -> None:
+    async with serving() as (server, port):
+        client = await joined(port)
+        say(server, 1, "user-1", "company-1-mainchannel", "company-1-admin")
+        say(server, 2, "user-1")
+        assert b'"seq":1' in await client.text()
+        assert b'"seq":2' in await client.text()
+
+
+async def test_an_event_without_a_wire_form_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    class Unknown(Said, frozen=True, kw_only=True):
+        pass
+
+    async with serving() as (server, port):
+        client = await joined(port)
+        server.emit(COMPANY, 1, Unknown(company_id=COMPANY, rooms=("user-1",)))
+        say(server, 2, "user-1")
+        assert b'"seq":2' in await client.text()
+    assert "has no wire form" in caplog.text
+
+
+async def test_a_client_that_stops_reading_is_dropped_and_the_others_hear_everything() -> None:
+    settings = RealtimeSettings(sink_bytes=200_000, timer_step=0.02)
+    async with serving(settings=settings) as (server, port):
+        slow, quick = await joined(port, "super"), await joined(port)
+        slow.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        for seq in range(1, 400):
+            say(server, seq, "company-1-mainchannel", size=50_000)
+            assert b'"seq":%d' % seq in (await quick.text())[-40:]
+            if server.stats().slow_clients:
+                break
+        assert server.stats().slow_clients == 1
+        assert server.stats().websockets == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x82\xff" + (64 << 20).to_bytes(8, "big") + b"mask", 1009),
+        (b"\x81\x05plain", 1002),
+        (b"\xc1\x80mask", 1002),
+        (masked_text(b"4\xff"), 1007),
+        (masked_text(b"not a packet"), 1000),
+        (masked_text(b"42" + b"[" * 60_000), 1000),
+    ],
+)
+async def test_malformed_bytes_end_their_connection_only(data: bytes, code: int) -> None:
+    async with serving() as (server, port):
+        good, bad = await joined(port), await joined(port)
+        await bad.stream.send_all(data)
+        assert await bad.close_code() == code
+        say(server, 1, "user-1")
+        assert b'"seq":1' in await good.text()
+
+
+async def test_a_flood_of_malformed_connections_leaves_nothing_behind() -> None:
+    async with serving() as (server, port):
+        good = await joined(port)
+        for number in range(60):
+            bad = await open_websocket(port)
+            await bad.stream.send_all(bytes((number, 255 - number)) * 50)
+            await bad.stream.aclose()
+        say(server, 1, "user-1")
+        assert b'"seq":1' in await good.text()
+        await until(lambda: server.stats().websockets == 1)
+        assert server.stats().sessions == 1
+
+
+async def test_connections_that_join_nothing_are_closed_in_time() -> None:
+    async with serving(settings=RealtimeSettings(connect_timeout=0.1, timer_step=0.02)) as (
+        _,
+        port,
+    ):
+        idle = await open_websocket(port)
+        assert await idle.close_code() == 1000
+
+
+async def test_a_client_is_answered_at_the_websocket_level() -> None:
+    async with serving() as (_, port):
+        client = await joined(port)
+        await client.stream.send_all(b"\x89\x82\0\0\0\0hi")
+        assert await client.frame() == (10, b"hi")
+        await client.stream.send_all(b"\x88\x82\0\0\0\0\x03\xe8")
+        assert await client.frame() == (8, b"\x03\xe8closed"[:2] + b"transport close")
+
+
+TOKENS = {
+    "": None,
+    "nonsense": None,
+    "expired": None,
+    "revoked": None,
+    "stranger": 2,
+    "agent": 1,
+    "admin": 1,
+}
+SECRET_ROOMS = ("company-1-mainchannel", "company-1-open", "company-1-notification", "7", "user-1")
+
+
+@pytest.mark.parametrize("namespace", ["/", "/1", "/2", "/workspace-1", "/workspace-2"])
+@pytest.mark.parametrize("token", TOKENS)
+async def test_no_event_crosses_to_another_company(token: str, namespace: str) -> None:
+    world = World()
+    world.tokens["revoked"] = principal(8)
+    world.revoked.add("revoked")
+    company = TOKENS[token]
+    admitted = company is not None and (namespace == "/" or namespace.endswith(str(company)))
+    async with serving(world) as (server, port):
+        client = await open_websocket(port, token)
+        where = b"" if namespace == "/" else namespace.encode() + b","
+        await client.say(b"40" + where)
+        assert (await client.text()).startswith(b"40" if admitted else b"44")
+        if not admitted:
+            assert server.stats().sockets == 0
+            return
+        prefix = b"42" + where
+        await client.say(*[prefix + b'["joinTickets","open"]', prefix + b'["joinChatBox",7]'])
+        await client.say(prefix + b'["joinNotification"]', prefix + b'["joinBackendlog","x"]')
+        await client.say(b"42" + where + b'1["joinTickets","bot"]')
+        while b"43" + where + b"1[" not in await client.text():
+            pass
+        other = 3 - company
+        say(server, 1, *SECRET_ROOMS, company=other)
+        say(server, 1, f"company-{company}-mainchannel", company=company)
+        text = await client.text()
+        assert b'"said"' in text
+        while b'"said"' not in text or b'"seq":1' not in text:
+            text = await client.text()
+        await client.say(b"42" + where + b'2["joinTickets","bot"]')
+        assert b"43" + where + b"2[" in await client.text()
+
+
+async def test_foreign_origins_are_refused_and_listed_ones_echoed() -> None:
+    settings = RealtimeSettings(origins=("https://app.example",))
+    poll = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: test\r\nOrigin: {}\r\n\r\n"
+    async with serving(settings=settings) as (_, port):
+        for origin, status in (("https://app.example", b"200"), ("https://evil.example", b"403")):
+            stream, head, _ = await http(port, poll.format(origin).encode())
+            echoed = f"access-control-allow-origin: {origin}".encode() in head.lower()
+            assert (head.split()[1], echoed) == (status, status == b"200")
+            assert b"*" not in head
+            await stream.aclose()
+            request = upgrade_request("token=admin", f"Origin: {origin}\r\n")
+            stream, head, _ = await http(port, request)
+            assert head.split()[1] == (b"101" if status == b"200" else b"400")
+            await stream.aclose()
+
+
+async def test_changed_permissions_make_the_client_connect_again() -> None:
+    world = World()
+    async with serving(world) as (server, port):
+        client = await joined(port, "agent")
+        server.revalidate_user(COMPANY, UserId(2))
+        world.tokens["agent"] = principal(2, departments=(6,))
+        assert await client.close_code() == 1000
+        again = await joined(port, "agent")
+        server.revalidate_user(COMPANY, UserId(2))
+        say(server, 1, "user-2")
+        assert b'"seq":1' in await again.text()
+
+
+async def test_presence_follows_the_first_and_the_last_socket_of_a_user() -> None:
+    world = World()
+    async with serving(world) as (server, port):
+        first, second = await joined(port), await joined(port)
+        await first.stream.aclose()
+        await until(lambda: server.stats().sockets == 1)
+        assert world.presence == [(1, 1, True)]
+        await second.stream.aclose()
+        await until(lambda: server.stats().sockets == 0)
+        assert world.presence == [(1, 1, True), (1, 1, False)]
+
+
+async def test_a_shutdown_tells_the_clients_after_their_last_events() -> None:
+    async with serving() as (server, port):
+        client = await joined(port)
+        say(server, 1, "user-1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.drain)
+            assert b'"seq":1' in await client.text()
+            assert await client.close_code() == 1001
+            await client.stream.aclose()
+        assert server.stats().websockets == 0
+        _, head, _ = await http(port, upgrade_request("token=admin"))
+        assert head.startswith(b"HTTP/1.1 400")
