@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 
 from api.endpoint.asgi import Dispatcher
 from api.endpoint.declaration import Endpoint
@@ -70,27 +71,39 @@ class Client:
         headers: dict[str, str] | None = None,
         token: str | None = None,
         piece: int = 1 << 20,
+        cut: bool = False,
     ) -> Answer:
-        sent = {k.lower(): v for k, v in (headers or {}).items()}
+        sent = {"host": "testserver"} | {k.lower(): v for k, v in (headers or {}).items()}
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
         pieces = [body[i : i + piece] for i in range(0, len(body), piece)] or [b""]
         messages = [
-            {"type": "http.request", "body": part, "more_body": i + 1 < len(pieces)}
+            {"type": "http.request", "body": part, "more_body": cut or i + 1 < len(pieces)}
             for i, part in enumerate(pieces)
         ]
         got: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
-            return messages.pop(0) if messages else {"type": "http.disconnect"}
+            if messages:
+                return messages.pop(0)
+            if cut:
+                return {"type": "http.disconnect"}
+            return await trio.sleep_forever()
 
         async def send(message: dict[str, Any]) -> None:
             got.append(message)
 
         scope = {
             "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
             "method": method,
             "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "server": ("127.0.0.1", 80),
+            "extensions": {},
             "query_string": query.encode(),
             "headers": [(k.encode(), v.encode("latin-1")) for k, v in sent.items()],
             "client": ("192.0.2.1", 5),

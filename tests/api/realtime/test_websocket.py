@@ -48,6 +48,8 @@ def ours(chunks: Sequence[bytes]) -> tuple[list[Message], int | None]:
     try:
         for chunk in chunks:
             for opcode, payload in parser.feed(chunk):
+                if opcode == 8 and parser._fragments is not None:
+                    return found, 1002  # legal for us; that package wants the message's end first
                 found.append((opcode, bytes(payload)))
                 if opcode == 8:
                     return found, None
