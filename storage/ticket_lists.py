@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.sql.util import ClauseAdapter
 
 from storage.contacts import Contact, contacts
 from storage.database import Database
@@ -92,14 +93,24 @@ async def page(
     """One page of what `viewer` may see, newest change first; one statement."""
     visible = sa.and_(_t.company_id == company_id, *_visible(viewer, wanted), *_filters(wanted))
     if wanted.status in ("closed", "search"):
-        newest = (
-            sa.select(sa.func.max(_t.id))
-            .where(visible)
-            .group_by(_t.contact_id, _t.connection_id)
-            .scalar_subquery()
-        )
-        visible = sa.and_(_t.company_id == company_id, _t.id.in_(newest))
+        visible = sa.and_(visible, ~_newer(visible))
     return await _rows(database, company_id, visible, wanted)
+
+
+def _newer(visible: Condition) -> sa.Exists:
+    """Whether the list has a later ticket of the same conversation.
+
+    Asked of each row in list order it stops at a page's end; a group over the whole history
+    would not.
+    """
+    later = tickets.alias("later")
+    same = (
+        later.c.company_id == _t.company_id,
+        later.c.contact_id == _t.contact_id,
+        later.c.connection_id.is_not_distinct_from(_t.connection_id),
+        later.c.id > _t.id,
+    )
+    return sa.exists().where(*same, ClauseAdapter(later).traverse(visible)).correlate(tickets)
 
 
 async def one(database: Database, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
