@@ -41,6 +41,7 @@ class Worker:
 
     __slots__ = (
         "blocked",
+        "cancelled",
         "cell",
         "core",
         "interrupt",
@@ -67,6 +68,12 @@ class Worker:
         self.blocked = False  # the current handler has really waited
         self.interrupt = False  # look up before the next command
         self.waited_at = 0.0
+        self.cancelled = False  # its lease is used up
+
+    def cancel(self) -> None:
+        """Cancel the handler in work (and with it the lease)."""
+        self.cancelled = True
+        self.scope.cancel()
 
     def unpark(self) -> None:
         """Wake a resident's worker."""
@@ -147,6 +154,7 @@ async def _leases(core: Core, worker: Worker) -> None:
     while going:
         with trio.CancelScope() as scope:
             worker.scope = scope
+            worker.cancelled = False
             going = await _work(core, worker)
         cell = worker.cell
         if cell is not None:  # cancelled inside a handler
@@ -279,7 +287,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                             )
                             todo = left
                             mark = now
-                            if worker.scope.cancel_called:
+                            if worker.cancelled:
                                 break
                         if cell.phase != LIVE or ((extra := cell.extra) and extra.ops):
                             break
@@ -311,12 +319,12 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                         cell.worker = None
                     core.spare.append(queue)  # type: ignore[arg-type]
             if pooled and not worker.leading:
-                if worker.scope.cancel_called:
+                if worker.cancelled:
                     return True
                 if not await _regain(core, worker):
                     return False
                 useful = False
-            elif worker.scope.cancel_called:
+            elif worker.cancelled:
                 return True
             elif mark > limit:
                 await checkpoint()

@@ -211,7 +211,7 @@ async def _kill(core: Core, cell: Cell, ended: trio.Event) -> None:
     while cell.phase != DEAD and not ended.is_set():
         worker = cell.worker
         if worker is not None and worker.cell is cell:
-            worker.scope.cancel()
+            worker.cancel()
         elif cell.queue is None:
             core.wake(cell, None)
         with trio.move_on_after(1.0):

@@ -15,7 +15,7 @@ class TaskActor:
 
     def __init__(
         self, nursery: trio.Nursery, handle: Callable[[Any], object], capacity: int = 1024
-    ):
+    ) -> None:
         self.send, self.receive = trio.open_memory_channel[Any](capacity)
         self.handle = handle
         nursery.start_soon(self.run)
