@@ -25,6 +25,7 @@ from api.console.routes import console
 from api.edge import EdgeLimits, open_listeners, serve_edge
 from api.endpoint.asgi import AsgiApp, Dispatcher, Receive, Scope, Send
 from api.fallback import build_fallback
+from api.housekeeping import keep_house
 from api.idempotency import Idempotency
 from api.metrics import Metrics
 from api.parts import Parts
@@ -155,6 +156,7 @@ async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
                 await nursery.start(realtime.run)
                 nursery.start_soon(simulator.run)
                 nursery.start_soon(presence.run)
+                nursery.start_soon(keep_house, settings, database)
                 nursery.start_soon(_stop_when_lost, owner, nursery.cancel_scope)
                 yield App(
                     asgi=one_port(parts, realtime),

@@ -53,6 +53,8 @@ def say(settings: Settings, port: int, demo: Demo | None) -> None:
     """Tell a person at the terminal where to go, and how to log in."""
     base = f"http://{settings.host}:{port}"
     lines = [f"ChatIA Flow serves {base}/", f"  console  {base}/console/"]
+    if settings.backend_url is not None:
+        lines.append(f"  outside  {settings.public_url}/")
     if demo is not None:
         lines += [
             f"  admin    {demo.email}",

@@ -40,7 +40,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token_seconds: int = 7 * 24 * 3600
     refresh_grace_seconds: float = 20.0
     bcrypt_rounds: int = 10
-    env_token: str | None = None
     verify_token: str = "whaticket"
     app_secret: str | None = None
     graph_url: str = "https://graph.facebook.com"
@@ -85,7 +84,6 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "refresh_token_seconds": ("JWT_REFRESH_EXPIRES_SECONDS",),
     "refresh_grace_seconds": ("JWT_REFRESH_GRACE_SECONDS",),
     "bcrypt_rounds": ("BCRYPT_ROUNDS",),
-    "env_token": ("ENV_TOKEN",),
     "verify_token": ("VERIFY_TOKEN", "WABA_WEBHOOK_VERIFY_TOKEN"),
     "app_secret": ("FACEBOOK_APP_SECRET",),
     "graph_url": ("GRAPH_API_URL",),

@@ -82,11 +82,6 @@ _FINISH: Final = prepared(
     )
 )
 _RELEASE: Final = prepared(sa.delete(idempotency_keys).where(_MINE, _t.state == "running"))
-_PURGE: Final = prepared(
-    sa.delete(idempotency_keys).where(
-        _t.created_at < sa.bindparam("before", type_=_t.created_at.type)
-    )
-)
 
 
 async def claim(
@@ -141,8 +136,3 @@ async def finish(
 async def release(database: Database, company_id: CompanyId, user_id: UserId, key: str) -> None:
     """Free a key whose request was not executed."""
     await database.execute(_RELEASE, company=company_id, user=user_id, name=key)
-
-
-async def purge(database: Database, before: datetime) -> int:
-    """Installation-wide: forget keys older than `before`; returns how many."""
-    return await database.execute(_PURGE, before=before)

@@ -1,0 +1,37 @@
+"""Forgetting in time: once an hour, what the retention settings no longer keep."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import trio
+
+from api.settings import Settings
+from storage import retention
+from storage.database import Database
+from storage.errors import StorageError
+
+log = logging.getLogger("api.housekeeping")
+EVERY = 3600.0
+REQUESTS_KEPT = timedelta(hours=48)
+SESSIONS_KEPT = timedelta(days=30)
+
+
+async def keep_house(settings: Settings, database: Database) -> None:
+    """Clean up now and every hour, for ever; a database that is away is tried again later."""
+    while True:
+        try:
+            await clean_up(settings, database, datetime.now(UTC))
+        except StorageError as error:
+            log.warning("not cleaned up: %s", error)
+        await trio.sleep(EVERY)
+
+
+async def clean_up(settings: Settings, database: Database, now: datetime) -> None:
+    """Forget what is older than its retention."""
+    events = await retention.forget_events(
+        database, now - timedelta(days=settings.events_retention_days)
+    )
+    requests = await retention.forget_requests(database, now - REQUESTS_KEPT)
+    sessions = await retention.forget_sessions(database, now - SESSIONS_KEPT)
+    if events or requests or sessions:
+        log.info("forgot %s events, %s requests, %s sessions", events, requests, sessions)

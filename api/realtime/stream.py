@@ -1,0 +1,195 @@
+"""The plain WebSocket API at `/ws`: commands with ids, and the event stream with resume by seq.
+
+For integrations that want neither Socket.IO nor polling. The token comes as `Authorization:
+Bearer`, or as `?token=`. Messages are JSON in text frames or msgpack in binary frames; the server
+answers in the form that the client used last.
+
+    client  {"id": 1, "do": "subscribe", "since": 41}     (omit `since` to start now)
+    server  {"id": 1, "ok": {"seq": 57}}
+    server  {"event": "company-1-ticket", "seq": 58, "data": {...}}
+    client  {"id": 2, "do": "sendMessage", "with": {...}}
+    server  {"id": 2, "ok": ...}   or   {"id": 2, "error": "ERR_CODE"}
+
+Commands are worked on one after the other per connection and may be pipelined. After `subscribe`
+with `since`, what was committed in between comes first as `{"seq", "kind", "ids"}`; a client that
+keeps the greatest seq it has seen misses nothing.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from api.principal import Principal
+from api.realtime import rooms
+from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel
+from api.realtime.client import Client
+from api.realtime.inbound import Host, Refused, answer
+from api.realtime.packet import Parts
+from api.realtime.recovery import same_permissions
+from api.realtime.timers import NEVER_SLOT
+from api.realtime.transports import NEVER, Link
+from api.realtime.websocket import BAD_DATA, BINARY, PING_FRAME, POLICY, frame
+
+_MAX_WAITING: Final = 256
+_PAGE: Final = 500
+_PING: Final = frame(b"", PING_FRAME)
+
+
+class Order(msgspec.Struct):
+    """One command."""
+
+    id: int | str
+    do: str
+    with_: dict[str, object] = msgspec.field(name="with", default_factory=dict)
+    since: int | None = None
+
+
+_read_json: Final = msgspec.json.Decoder(Order).decode
+_read_msgpack: Final = msgspec.msgpack.Decoder(Order).decode
+_write_json: Final = msgspec.json.Encoder().encode
+_write_msgpack: Final = msgspec.msgpack.Encoder().encode
+
+
+class Stream:
+    """One `/ws` connection: a `Receiver` of its websocket and a member of rooms."""
+
+    def __init__(self, host: Host, principal: Principal, ping_interval: float) -> None:
+        self.dialect = STREAM_JSON
+        self.link: Link | None = None
+        self.rooms: dict[str, int] = {}
+        self.principal = principal
+        self.wake_slot = NEVER_SLOT
+        self._host = host
+        self._client: Client | None = None
+        self._channel: Channel | None = None
+        self._orders: list[Order] = []
+        self._working = False
+        self._heard = True
+        self._ping_interval = ping_interval
+        self._expires_at = host.now() + host.seconds_left(principal)
+
+    def open(self, client: Client) -> None:
+        """The websocket is there."""
+        self.link = self._client = client
+
+    # -- receiver --------------------------------------------------------------------------------
+
+    def receive(self, link: Client, data: bytes, binary: bool) -> None:
+        """Take one command; it waits for those before it."""
+        self._heard = True
+        self.dialect = STREAM_MSGPACK if binary else STREAM_JSON
+        try:
+            order = (_read_msgpack if binary else _read_json)(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            link.close(BAD_DATA, "not a command")
+            self._gone()
+            return
+        if len(self._orders) >= _MAX_WAITING:
+            self._say({"id": order.id, "error": "ERR_OVERLOADED"})
+            return
+        self._orders.append(order)
+        if not self._working:
+            self._working = True
+            self._host.spawn(self._work)
+
+    def heard(self) -> None:
+        """A pong came."""
+        self._heard = True
+
+    def link_lost(self, link: Client, reason: str) -> None:
+        """The connection is gone."""
+        self._gone()
+
+    def _gone(self) -> None:
+        self.link = self._client = None
+        self._orders.clear()
+        if self._channel is not None:
+            self._channel.leave_all(self)
+
+    def end(self, code: str) -> None:
+        """Tell the client why, then hang up."""
+        client = self._client
+        if client is not None:
+            self._say({"error": code})
+            client.close(POLICY, code)
+            self._gone()
+
+    def tick(self, now: float) -> float:
+        """Ping, find that nothing came back, or that the token ran out."""
+        if self._client is None:
+            return NEVER
+        if now >= self._expires_at:
+            self.end("ERR_SESSION_EXPIRED")
+            return NEVER
+        if not self._heard:
+            self._client.lost("ping timeout", POLICY)
+            return NEVER
+        self._heard = False
+        self._client.write(_PING)
+        return min(now + self._ping_interval, self._expires_at)
+
+    # -- member ----------------------------------------------------------------------------------
+
+    def deliver(self, parts: Parts) -> None:
+        """Send frames."""
+        if self.link is not None:
+            self.link.write(parts[0])
+
+    def _say(self, reply: dict[str, Any]) -> None:
+        if self.dialect == STREAM_JSON:
+            framed = frame(_write_json(reply))
+        else:
+            framed = frame(_write_msgpack(reply), BINARY)
+        if self._channel is not None:
+            self._channel.send(self, (framed,))
+        else:
+            self.deliver((framed,))
+
+    # -- commands --------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        try:
+            while self._orders:
+                order = self._orders.pop(0)
+                try:
+                    self._say({"id": order.id, "ok": await self._do(order)})
+                except Refused as refused:
+                    self._say({"id": order.id, "error": refused.code})
+        finally:
+            self._working = False
+
+    async def _do(self, order: Order) -> object:
+        if order.do == "subscribe":
+            return await self._subscribe(order.since)
+        run = self._host.ports.run_command
+        if run is None:
+            raise Refused("ERR_NOT_AVAILABLE")
+        if self._host.ports.revalidate is not None:
+            await self._still_allowed()
+        return await answer(run(self.principal, order.do, order.with_))
+
+    async def _still_allowed(self) -> None:
+        revalidate = self._host.ports.revalidate
+        if revalidate is not None:
+            fresh = await answer(revalidate(self.principal))
+            if not same_permissions(fresh, self.principal):
+                self.end("ERR_SESSION_CHANGED")
+
+    async def _subscribe(self, since: int | None) -> dict[str, object]:
+        """Replay the log up to the present, then join: in one step, so that nothing is between."""
+        read = self._host.ports.events_since
+        if since is not None and read is None:
+            raise Refused("ERR_NOT_AVAILABLE")
+        seq = since or 0
+        while since is not None and read is not None:
+            page = await answer(read(self.principal.company_id, seq, _PAGE))
+            for seq, kind, ids in page:
+                self._say({"seq": seq, "kind": kind, "ids": ids})
+            if len(page) < _PAGE:
+                break
+        channel = self._host.channel(self.principal.company_id)
+        if self.link is not None and not self.rooms:
+            self._channel = channel
+            for room in rooms.automatic_rooms(self.principal, STREAM_JSON):
+                channel.join(self, room)
+        return {"seq": seq}

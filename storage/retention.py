@@ -1,0 +1,52 @@
+"""What is forgotten in time: events, answered requests, ended login sessions."""
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from storage.database import Database
+from storage.events import events
+from storage.idempotency import idempotency_keys
+from storage.refresh_families import refresh_families
+from storage.sql import Query, prepared
+
+_AT_ONCE: Final = 5_000
+_BEFORE: Final = sa.bindparam("before", type_=sa.DateTime(timezone=True))
+
+
+def _deletion(table: sa.Table, moment: sa.ColumnElement[datetime]) -> sa.Delete:
+    """Delete a bounded number of the rows that are older, so that no lock is held for long."""
+    keys = list(table.primary_key.columns)
+    old = sa.select(*keys).where(moment < _BEFORE).limit(_AT_ONCE)
+    return sa.delete(table).where(sa.tuple_(*keys).in_(old))
+
+
+_EVENTS: Final = prepared(_deletion(events, events.c.created_at))
+_KEYS: Final = prepared(_deletion(idempotency_keys, idempotency_keys.c.created_at))
+_FAMILIES: Final = prepared(_deletion(refresh_families, refresh_families.c.expires_at))
+
+
+async def forget_events(database: Database, before: datetime) -> int:
+    """Installation-wide: drop events from before that time; returns how many.
+
+    Clients that resume from an older number load their lists again.
+    """
+    return await _until_done(database, _EVENTS, before)
+
+
+async def forget_requests(database: Database, before: datetime) -> int:
+    """Installation-wide: drop idempotency keys from before that time; returns how many."""
+    return await _until_done(database, _KEYS, before)
+
+
+async def forget_sessions(database: Database, before: datetime) -> int:
+    """Installation-wide: drop login sessions that expired before that time; returns how many."""
+    return await _until_done(database, _FAMILIES, before)
+
+
+async def _until_done(database: Database, deletion: Query, before: datetime) -> int:
+    gone = 0
+    while count := await database.execute(deletion, before=before):
+        gone += count
+    return gone
