@@ -174,9 +174,9 @@ class OutboxRelay(Actor, accepts=RelayCommand):
 
     @handler
     async def died(self, cmd: Died) -> None:
-        """A session ended: the next hand-over starts it again, and it recovers."""
+        """A session ended: it is started again, for what it had begun is in doubt."""
         assert isinstance(cmd.address.key, tuple)
-        self._forget(cmd.address.key, wake=bool(self._handed.get(cmd.address.key)))
+        self._forget(cmd.address.key, wake=True)
 
     def _forget(self, link: Link, *, wake: bool) -> None:
         self._handed.pop(link, None)

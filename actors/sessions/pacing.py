@@ -33,4 +33,5 @@ class TokenBucket:
         self._at = now
         if self._tokens >= 1:
             return 0.0
-        return (1 - self._tokens) / self._rate
+        # A clock far from zero cannot move by less than its own resolution.
+        return max((1 - self._tokens) / self._rate, 0.001)
