@@ -1,0 +1,88 @@
+"""The configuration cache: one load for all who wait, never an old one after a committed write."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from actors.configuration import SnapshotCache
+from actors.events import ContactRemoved, RecordChanged
+from storage.errors import DatabaseUnavailable
+from storage.ids import CompanyId, ContactId
+from storage.snapshots import CompanySnapshot
+from tests.actors.memory import COMPANY, snapshot
+
+OTHER = CompanyId(2)
+
+
+class Source:
+    def __init__(self) -> None:
+        self.loads: list[CompanyId] = []
+        self.gate = trio.Event()
+        self.error: Exception | None = None
+
+    async def load(self, company_id: CompanyId) -> CompanySnapshot:
+        self.loads.append(company_id)
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return snapshot()
+
+
+CHANGED = RecordChanged(company_id=COMPANY, noun="tag", action="update", record_id=1)
+
+
+async def test_many_who_wait_share_one_load() -> None:
+    source = Source()
+    cache = SnapshotCache(source.load)
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(cache.current, COMPANY)
+        nursery.start_soon(cache.current, OTHER)
+        await wait_all_tasks_blocked()
+        source.gate.set()
+    assert sorted(source.loads) == [COMPANY, OTHER]
+    assert cache.peek(COMPANY) is not None
+
+
+async def test_a_committed_change_is_seen_by_the_next_decision() -> None:
+    source = Source()
+    source.gate.set()
+    cache = SnapshotCache(source.load)
+    before = await cache.current(COMPANY)
+    await cache.current(OTHER)
+    cache.published([(1, CHANGED)])
+    assert cache.peek(COMPANY) is None
+    assert cache.peek(OTHER) is not None
+    assert await cache.current(COMPANY) is not before
+
+
+async def test_a_change_during_a_load_discards_what_it_brings() -> None:
+    source = Source()
+    cache = SnapshotCache(source.load)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cache.current, COMPANY)
+        await wait_all_tasks_blocked()
+        cache.published([(1, CHANGED)])
+        source.gate.set()
+    assert source.loads == [COMPANY, COMPANY]
+
+
+async def test_events_about_contacts_and_tickets_change_nothing() -> None:
+    source = Source()
+    source.gate.set()
+    cache = SnapshotCache(source.load)
+    kept = await cache.current(COMPANY)
+    event = ContactRemoved(company_id=COMPANY, contact_id=ContactId(1))
+    cache.published([(1, event)])
+    assert cache.peek(COMPANY) is kept
+
+
+async def test_a_failed_load_fails_its_waiter_and_the_next_one_tries_again() -> None:
+    source = Source()
+    source.gate.set()
+    source.error = DatabaseUnavailable("away")
+    cache = SnapshotCache(source.load)
+    with pytest.raises(DatabaseUnavailable):
+        await cache.current(COMPANY)
+    source.error = None
+    assert await cache.current(COMPANY) is cache.peek(COMPANY)
