@@ -119,12 +119,20 @@ class Extra:
             or self.watchers
             or self.watching
             or self.errors
-            or self.ended
+            or self.ended is not None
         )
 
     def bare(self) -> bool:
         """Whether dropping this object loses nothing."""
-        return not (self.busy() or self.watchers or self.watching or self.ended or self.drained)
+        return not (
+            self.busy()
+            or self.watchers
+            or self.watching
+            or self.errors
+            or self.lines
+            or self.ended is not None
+            or self.drained is not None
+        )
 
 
 class Cell:

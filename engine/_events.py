@@ -1,6 +1,6 @@
 """The event stream: facts published in one system, to callbacks and bounded streams."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -87,7 +87,9 @@ class EventStream:
                     self.failures += 1
 
     @contextmanager
-    def subscribe(self, event_type: type[E], callback: Callable[[E], None]) -> Iterator[None]:
+    def subscribe(
+        self, event_type: type[E], callback: Callable[[E], None]
+    ) -> Generator[None, None, None]:
         """Call `callback` (which must not wait) for each event while the block runs."""
         listeners = self._subscribers.setdefault(event_type, {})
         listeners[callback] = None
@@ -99,7 +101,9 @@ class EventStream:
                 del self._subscribers[event_type]
 
     @contextmanager
-    def stream(self, event_type: type[E], capacity: int = 256) -> Iterator[EventQueue[E]]:
+    def stream(
+        self, event_type: type[E], capacity: int = 256
+    ) -> Generator[EventQueue[E], None, None]:
         """Collect events in a bounded queue while the block runs."""
         queue: EventQueue[E] = EventQueue(capacity)
         with self.subscribe(event_type, queue._put):  # noqa: SLF001 - its writing half

@@ -201,7 +201,7 @@ def expire(cell: Cell, turn: Turn[Any]) -> None:
     turn.fail(DeadlineExceeded(cell.address))
 
 
-async def special(core: Core, worker: "Worker", cell: Cell, item: Item, left: int) -> int:
+async def special(core: Core, worker: "Worker", cell: Cell, item: Item) -> int:
     """Fold, reentrant and unknown commands; returns how many more were taken off the queue."""
     command = item.command if isinstance(item, Turn) else item
     actor = cell.actor
@@ -214,7 +214,7 @@ async def special(core: Core, worker: "Worker", cell: Cell, item: Item, left: in
         return 0
     turns = [_as_turn(cell, item)]
     queue = cell.queue
-    while queue and len(turns) < min(spec.fold, left + 1):
+    while queue and len(turns) < spec.fold:
         head = queue[0]
         if type(head.command if isinstance(head, Turn) else head) is not spec.command_type:
             break

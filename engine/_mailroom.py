@@ -165,7 +165,7 @@ class Mailroom:
         while waiters and room > 0:
             waiting = waiters.popleft()
             item = waiting.item
-            if item.__class__ is Turn and item._state != PENDING:
+            if isinstance(item, Turn) and item._state != PENDING:
                 continue
             queue.append(item)
             room -= 1

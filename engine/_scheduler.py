@@ -243,7 +243,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                             if result.__class__ is Forward:
                                 await lifecycle.pass_on(core, cell, Turn(item), result)
                         elif item.__class__ is not Turn:
-                            left -= await lifecycle.special(core, worker, cell, item, left)
+                            left -= await lifecycle.special(core, worker, cell, item)
                         elif (
                             item._state
                             or item.deadline <= core.now
@@ -253,7 +253,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                         else:
                             function = plain.get(item.command.__class__)
                             if function is None:
-                                left -= await lifecycle.special(core, worker, cell, item, left)
+                                left -= await lifecycle.special(core, worker, cell, item)
                             else:
                                 result = await function(actor, item.command)
                                 if result.__class__ is Forward:
@@ -272,6 +272,9 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                     else:
                         if trace is not None:
                             trace(cell.address, item, None)
+                    if left < 0:  # a fold may take more than the turn's share
+                        todo -= left
+                        left = 0
                     if worker.interrupt:
                         worker.interrupt = False
                         if worker.blocked:
@@ -377,3 +380,5 @@ def _fall_idle(core: Core, cell: Cell) -> None:
         extra.marks.clear()
         if extra.drained is not None:
             extra.drained.set()
+        elif extra.bare():
+            cell.extra = None

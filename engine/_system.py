@@ -11,7 +11,7 @@ draining each child for at most its `shutdown` seconds.
 """
 # ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from time import perf_counter
 from typing import Any, Generic, TypeVar
@@ -262,7 +262,7 @@ async def open_system(
     trace: TraceHook | None = None,
     seed: int | None = None,
     clock: Callable[[], float] = perf_counter,
-) -> AsyncIterator[System]:
+) -> AsyncGenerator[System, None]:
     """Start the tree; the block runs beside it; leaving the block shuts it down.
 
     parked  awaited with each poison command before its asker is answered `Parked`

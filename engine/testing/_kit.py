@@ -1,7 +1,7 @@
 """A system from a mapping of kinds, and an actor that records what it is told."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -27,7 +27,7 @@ async def open_system(
     trace: TraceHook | None = None,
     seed: int = 0,
     clock: Callable[[], float] = perf_counter,
-) -> AsyncIterator[System]:
+) -> AsyncGenerator[System, None]:
     """A running system with one virtual kind per entry: a factory, or a whole `Virtual`.
 
     Plain factories get a budget that never backs off, so that a test sees each crash.

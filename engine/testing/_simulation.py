@@ -12,7 +12,7 @@ I/O, and not depend on the order of sets of objects.
 
 import hashlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
@@ -30,18 +30,21 @@ from engine.testing._kit import Factory, open_system
 T = TypeVar("T")
 
 
+_FLAG: Final = "_ALLOW_DETERMINISTIC_SCHEDULING"
+
+
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def _seeded(seed: int) -> Generator[None, None, None]:
     """Have trio's scheduler order runnable tasks by the seed while the block runs."""
     from trio._core import _run
 
-    before, state = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()  # noqa: SLF001
-    _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # noqa: SLF001
+    before, state = getattr(_run, _FLAG), _run._r.getstate()  # noqa: SLF001
+    setattr(_run, _FLAG, True)
     _run._r.seed(seed)  # noqa: SLF001
     try:
         yield
     finally:
-        _run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # noqa: SLF001
+        setattr(_run, _FLAG, before)
         _run._r.setstate(state)  # noqa: SLF001
 
 
@@ -118,7 +121,7 @@ class Simulation:
         tree: Supervisor | Mapping[str, Factory | Virtual],
         *,
         parked: ParkedHook | None = None,
-    ) -> AsyncIterator[System]:
+    ) -> AsyncGenerator[System, None]:
         """A system whose commands are traced and whose jitter follows the seed."""
         if isinstance(tree, Supervisor):
             opened = open_tree(

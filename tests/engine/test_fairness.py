@@ -1,9 +1,11 @@
 """Nobody starves: not a quiet actor beside a busy one, not another trio task."""
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 
-from engine import MailboxPolicy, Virtual, handler
+from engine import MailboxPolicy, Turn, Virtual, handler
 from engine._scheduler import MAX_TURN
 from engine.testing import check_mailbox, open_system
 from tests.engine.counters import Add, Counter, CounterCommand, Log
@@ -97,3 +99,25 @@ async def test_the_conformance_suite_notices_a_broken_mailbox(autojump_clock) ->
 
     with pytest.raises(AssertionError, match="mailbox"):
         await check_mailbox(lying, policy)
+
+
+class Heap(CounterCommand[None], frozen=True, kw_only=True):
+    """Folded, and expensive enough for the turns to shrink."""
+
+
+async def test_a_fold_gets_its_whole_run_however_short_the_turns(autojump_clock) -> None:
+    sizes: list[int] = []
+
+    class Folding(Roomy):
+        @handler(fold=50)
+        async def heap(self, turns: Sequence[Turn[Heap]]) -> None:
+            sizes.append(len(turns))
+
+    async with open_system({"counter": lambda a: Folding(a)}) as system:
+        await system.ask(Add())
+        system._core.kinds["counter"].quota = 1
+        for _ in range(120):
+            system.tell_nowait(Heap())
+        await trio.testing.wait_all_tasks_blocked()
+        assert sizes == [50, 50, 20]
+        assert (await system.snapshot()).kinds[0].handled == 121
