@@ -9,6 +9,7 @@ from api.settings import Settings
 from storage import retention
 from storage.database import Database
 from storage.errors import StorageError
+from storage.event_partitions import roll_partitions
 
 log = logging.getLogger("api.housekeeping")
 EVERY = 3600.0
@@ -28,10 +29,8 @@ async def keep_house(settings: Settings, database: Database) -> None:
 
 async def clean_up(settings: Settings, database: Database, now: datetime) -> None:
     """Forget what is older than its retention."""
-    events = await retention.forget_events(
-        database, now - timedelta(days=settings.events_retention_days)
-    )
+    await roll_partitions(database, now, keep_days=settings.events_retention_days)
     requests = await retention.forget_requests(database, now - REQUESTS_KEPT)
     sessions = await retention.forget_sessions(database, now - SESSIONS_KEPT)
-    if events or requests or sessions:
-        log.info("forgot %s events, %s requests, %s sessions", events, requests, sessions)
+    if requests or sessions:
+        log.info("forgot %s requests, %s sessions", requests, sessions)

@@ -1,4 +1,4 @@
-"""What is forgotten in time: events, answered requests, ended login sessions."""
+"""What is forgotten in time: answered requests and ended login sessions (events: partitions)."""
 
 from datetime import datetime
 from typing import Final
@@ -6,7 +6,6 @@ from typing import Final
 import sqlalchemy as sa
 
 from storage.database import Database
-from storage.events import events
 from storage.idempotency import idempotency_keys
 from storage.refresh_families import refresh_families
 from storage.sql import Query, prepared
@@ -22,17 +21,8 @@ def _deletion(table: sa.Table, moment: sa.ColumnElement[datetime]) -> sa.Delete:
     return sa.delete(table).where(sa.tuple_(*keys).in_(old))
 
 
-_EVENTS: Final = prepared(_deletion(events, events.c.created_at))
 _KEYS: Final = prepared(_deletion(idempotency_keys, idempotency_keys.c.created_at))
 _FAMILIES: Final = prepared(_deletion(refresh_families, refresh_families.c.expires_at))
-
-
-async def forget_events(database: Database, before: datetime) -> int:
-    """Installation-wide: drop events from before that time; returns how many.
-
-    Clients that resume from an older number load their lists again.
-    """
-    return await _until_done(database, _EVENTS, before)
 
 
 async def forget_requests(database: Database, before: datetime) -> int:

@@ -20,6 +20,9 @@ export class Conversation {
     byId("body").onkeydown = (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.submit(); }
     };
+    byId("messages").addEventListener("load", () => this.stay(), true);
+    byId("messages").addEventListener("loadedmetadata", () => this.stay(), true);
+    byId("messages").onscroll = () => { const box = byId("messages"); this.atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80; };
     byId("body").oninput = () => this.grow();
     byId("private").onchange = () => byId("composer").classList.toggle("noted", byId("private").checked);
   }
@@ -46,6 +49,7 @@ export class Conversation {
     for (const message of data.messages) this.messages.set(message.id, message);
     this.page = page;
     this.hasMore = data.hasMore;
+    this.prepended = page > 1;
     if (data.ticket) { this.ticket = { ...this.ticket, ...data.ticket }; this.head(); }
     this.render(page === 1);
   }
@@ -91,6 +95,11 @@ export class Conversation {
     this.head();
   }
 
+  stay() {
+    const box = byId("messages");
+    if (this.atEnd) box.scrollTop = box.scrollHeight;
+  }
+
   grow() {
     const body = byId("body");
     body.style.height = "auto";
@@ -133,6 +142,8 @@ export class Conversation {
   render(toEnd) {
     const box = byId("messages");
     const height = box.scrollHeight;
+    // Whoever reads the end stays there, also when an answer or a picture makes the page grow.
+    this.atEnd = toEnd || height - box.scrollTop - box.clientHeight < 80;
     const rows = [];
     let day = null;
     if (this.hasMore) rows.push(element("button", { class: "quiet older", type: "button", onclick: () => this.load(this.page + 1) }, "Mensagens anteriores"));
@@ -143,7 +154,9 @@ export class Conversation {
       rows.push(this.bubble(message));
     }
     box.replaceChildren(...rows);
-    box.scrollTop = toEnd ? box.scrollHeight : box.scrollHeight - height;
+    if (this.atEnd) box.scrollTop = box.scrollHeight;
+    else if (this.prepended) box.scrollTop += box.scrollHeight - height;
+    this.prepended = false;
   }
 
   bubble(message) {
@@ -172,6 +185,6 @@ export class Conversation {
     const tag = MEDIA[message.mediaType];
     if (tag === "img") return element("img", { src: message.mediaUrl, alt: message.body ?? "", loading: "lazy" });
     if (tag) return element(tag, { src: message.mediaUrl, controls: true, preload: "metadata" });
-    return element("a", { href: message.mediaUrl, target: "_blank", rel: "noopener noreferrer" }, "Abrir arquivo");
+    return element("a", { class: "file", href: message.mediaUrl, target: "_blank", rel: "noopener noreferrer" }, "Abrir arquivo");
   }
 }

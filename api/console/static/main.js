@@ -5,7 +5,7 @@ import { byId, explain, toast } from "./dom.js";
 import { Conversation } from "./conversation.js";
 import { Socket } from "./socket.js";
 import { SupervisorPage } from "./supervisor.js";
-import { TicketList } from "./tickets.js";
+import { TABS, TicketList } from "./tickets.js";
 
 let user = null;
 let socket = null;
@@ -79,8 +79,10 @@ function messageEvent(data) {
 }
 
 function changed(ticket, fresh = false) {
+  const moved = ticket.id === conversation.ticket?.id && ticket.status !== conversation.ticket.status;
   list.put(ticket, fresh);
   conversation.refresh(ticket);
+  if (moved && TABS.some((tab) => tab.status === ticket.status)) list.show(ticket.status);
 }
 
 async function openTicket(id) {
