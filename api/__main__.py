@@ -4,7 +4,7 @@ import argparse
 import getpass
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def _each(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
 
 
 @contextmanager
-def _postgres(settings: Settings) -> Iterator[EmbeddedPostgres | None]:
+def _postgres(settings: Settings) -> Generator[EmbeddedPostgres | None]:
     """Our own Postgres for the length of the block, unless an address is configured.
 
     Started here because the server ends with the thread that starts it: the main one.

@@ -37,7 +37,7 @@ from api.settings import Settings
 from api.sockets import realtime_ports
 from api.webhooks.doors import Doors
 from engine import open_system
-from storage import faults
+from storage import faults, users
 from storage.database import Database, open_database
 from storage.events import DomainEvent, Publisher
 from storage.id_blocks import IdBlocks
@@ -116,6 +116,7 @@ async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
             realtime_ports(database, auth, presence.changed),
         )
         auth.on_revoked(realtime.revoke)
+        await users.everybody_offline(database)
         hubs, _ = await open_publisher(database, snapshots, realtime)
         box = SecretBox(hashlib.sha256(settings.secrets.data_key.encode()).digest())
         doors = Doors(database, box)

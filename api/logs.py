@@ -5,7 +5,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _HIDDEN = frozenset({"authorization", "cookie", "password", "token", "secret", "
 
 
 @contextmanager
-def bound(**fields: Any) -> Iterator[None]:
+def bound(**fields: Any) -> Generator[None]:
     """Add `fields` (company, user, actor, request) to every record of this task and its children."""
     token = _bound.set(_bound.get({}) | fields)
     try:

@@ -62,6 +62,7 @@ def endpoints() -> Iterator[Endpoint]:
     ):
         yield from module.routes
     yield from connections.sessions
+    yield from media.pictures
     yield from routes
 
 

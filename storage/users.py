@@ -259,3 +259,13 @@ async def change(tx: Tx, company_id: CompanyId, user_id: UserId, patch: UserPatc
 async def delete(tx: Tx, company_id: CompanyId, user_id: UserId) -> None:
     """Delete a user with their login sessions; their tickets stay, unowned. Raises NotFound."""
     await _repo.delete(tx, company_id, user_id)
+
+
+_EVERYBODY_OFFLINE: Final = prepared(
+    sa.update(users).where(users.c.online).values(online=False, last_seen_at=sa.func.now())
+)
+
+
+async def everybody_offline(source: Statements) -> int:
+    """Installation-wide: nobody is online when a process starts; returns how many were left so."""
+    return await source.execute(_EVERYBODY_OFFLINE)

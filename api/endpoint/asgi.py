@@ -1,6 +1,8 @@
 """The dispatcher: every declared endpoint served as plain ASGI, without a framework in between.
 
 Only what is not declared, or arrives as multipart, goes on to the fallback application (Quart).
+Measured on one core, a POST with a token and a JSON body: 100 µs of CPU here, 550 µs for an empty
+handler behind Quart; so Quart keeps what it is best at, parsing multipart bodies.
 """
 
 import secrets

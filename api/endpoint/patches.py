@@ -5,7 +5,7 @@
 The names are those of the view that shows the same noun, so they are written once.
 """
 
-from types import UnionType
+from types import GenericAlias, UnionType
 from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -70,7 +70,7 @@ def bounded(hint: Any) -> Any:
         return Union[tuple(bounded(member) for member in get_args(hint))]  # noqa: UP007 (computed)
     if origin in (list, tuple):
         members = tuple(m if m is ... else bounded(m) for m in get_args(hint))
-        return origin[members]
+        return GenericAlias(origin, members)
     return hint
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from api.principal import Principal
 from api.realtime import packet as codec
 from api.realtime.packet import Parts
 from api.realtime.recovery import Log
@@ -54,14 +55,21 @@ class Outgoing:
 
 
 class Member(Protocol):
-    """Whoever can be in rooms: `dialect` says how its frames look, `link` is its websocket."""
+    """Whoever can be in rooms: `dialect` says how its frames look, `link` is its websocket.
+
+    A member without a link is asked to `hear` each event instead.
+    """
 
     dialect: int
     link: Link | None
     rooms: dict[str, int]
+    principal: Principal | None
 
     def deliver(self, parts: Parts) -> None:
         """Send one encoded packet now (also by polling)."""
+
+    def hear(self, event: Outgoing, prefix: bytes) -> None:
+        """Take one event without a websocket."""
 
 
 class Channel:
@@ -182,7 +190,8 @@ class Channel:
         for member in self.members(rooms):
             link = member.link
             if link is None:
-                self._to_polling(member, run)
+                for outgoing in run:
+                    member.hear(outgoing, self._prefixes[member.dialect])
                 continue
             blob = blobs[member.dialect]
             if blob is None:
@@ -199,11 +208,6 @@ class Channel:
         if len(run) == 1:
             return run[0].framed(dialect, prefix)
         return b"".join([outgoing.framed(dialect, prefix) for outgoing in run])
-
-    def _to_polling(self, member: Member, run: Sequence[Outgoing]) -> None:
-        prefix = self._prefixes[member.dialect]
-        for outgoing in run:
-            member.deliver((prefix + outgoing.json,))
 
     def _to_blocked(self, link: Link, dialect: int, blob: bytes, run: Sequence[Outgoing]) -> None:
         lasting = [outgoing for outgoing in run if not outgoing.volatile]

@@ -27,6 +27,9 @@ class Receiver(Protocol):
     def receive(self, link: "Client", data: bytes, binary: bool) -> None:
         """A whole message."""
 
+    def ponged(self) -> None:
+        """The peer answered a ping of the websocket level."""
+
     def link_lost(self, link: "Client", reason: str) -> None:
         """The connection is gone without a `close` from our side."""
 
@@ -167,6 +170,8 @@ class Client:
                     self.receiver.receive(self, payload, opcode != TEXT)
                 elif opcode == PING_FRAME:
                     self.write(frame(payload, PONG_FRAME))
+                elif opcode == PONG_FRAME:
+                    self.receiver.ponged()
                 elif opcode == CLOSE_FRAME:
                     self._peer_closes(payload)
                 if self.closing or self.dead:

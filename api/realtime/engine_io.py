@@ -101,7 +101,7 @@ class EngineIo:
         headers: Headers,
     ) -> None:
         takeover = scope["extensions"].get("chatia.takeover")
-        accept = _accepted_key(request)
+        accept = accepted_key(request)
         if takeover is None or accept is None:
             await _refuse(send, request, http.BAD_REQUEST, headers)
             return
@@ -110,7 +110,7 @@ class EngineIo:
             session = self._open(request)
         sock, leftover = takeover()
         client = self._reactor.adopt(sock, session)
-        client.write(_SWITCHING + accept + b"\r\n\r\n")
+        client.write(switching(accept))
         if fresh:
             session.open_websocket(client)
         elif session.begin_upgrade(client):
@@ -121,7 +121,13 @@ class EngineIo:
             self._reactor.feed(client, leftover)
 
 
-def _accepted_key(request: Request) -> bytes | None:
+def switching(accept: bytes) -> bytes:
+    """The response that ends HTTP on this connection."""
+    return _SWITCHING + accept + b"\r\n\r\n"
+
+
+def accepted_key(request: Request) -> bytes | None:
+    """The answer to an upgrade's key; None when it is no WebSocket upgrade."""
     if request.method != "GET" or request.headers.get(b"sec-websocket-version") != b"13":
         return None
     try:

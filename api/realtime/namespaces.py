@@ -38,6 +38,14 @@ class Application(Protocol):
         """The whole connection is over; its sockets were disconnected before."""
 
 
+class Encoded(Protocol):
+    """An event of the fan-out."""
+
+    @property
+    def json(self) -> bytes:
+        """Its encoded arguments."""
+
+
 class Sender(Protocol):
     """What orders a socket's packets behind the events published before."""
 
@@ -105,6 +113,10 @@ class Socket:
     def deliver(self, parts: codec.Parts) -> None:
         """Send one encoded packet now."""
         self.connection.session.send(parts)
+
+    def hear(self, event: "Encoded", prefix: bytes) -> None:
+        """Take one event while there is no websocket."""
+        self.connection.session.send((prefix + event.json,))
 
     def disconnect(self, reason: str = "server namespace disconnect") -> None:
         """Leave the namespace: the client is told and does not come back by itself."""

@@ -210,6 +210,9 @@ class Session:
         if candidate is not None:
             candidate.close(1008, reason)
 
+    def ponged(self) -> None:
+        """Pongs of the websocket level say nothing here: the heartbeat is Engine.IO's."""
+
     def link_lost(self, link: Link, reason: str) -> None:
         """A websocket died. A candidate's death leaves the session on polling."""
         if link is self.link:

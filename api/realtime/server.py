@@ -13,15 +13,24 @@ from actors.events import UserChanged, UserRemoved
 from api.principal import Principal
 from api.realtime import rooms, wire
 from api.realtime.channel import Channel, Outgoing
-from api.realtime.engine_io import EngineIo
-from api.realtime.handshake import Receive, Scope, Send, respond
-from api.realtime.inbound import NO_TOKEN, Inbound, dismiss
+from api.realtime.engine_io import EngineIo, accepted_key, switching
+from api.realtime.handshake import (
+    Receive,
+    Scope,
+    Send,
+    origin_allowed,
+    read_request,
+    respond,
+)
+from api.realtime.inbound import NO_TOKEN, Inbound, Refused, dismiss
 from api.realtime.namespaces import Connection, Socket
+from api.realtime.packet import encode_json
 from api.realtime.ports import RealtimePorts
 from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
 from api.realtime.recovery import RECOVERABLE, Log, Saved
 from api.realtime.settings import RealtimeSettings
+from api.realtime.stream import Stream, stream_principal
 from api.realtime.transports import Handshake
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
@@ -100,7 +109,7 @@ class RealtimeServer:
     # -- requests --------------------------------------------------------------------------------
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request under `/socket.io/` (503 unless `run` is running).
+        """Serve one request under `/socket.io/` or `/ws` (503 unless `run` is running).
 
         Polling is plain ASGI; a websocket upgrade takes the socket over by
         `scope["extensions"]["chatia.takeover"]() -> (non-blocking socket, unread bytes)`.
@@ -108,7 +117,32 @@ class RealtimeServer:
         if self._nursery is None:
             await respond(send, 503)
             return
-        await self._engine.asgi(scope, receive, send)
+        if scope["path"].rstrip("/") == "/ws":
+            await self._open_stream(scope, send)
+        else:
+            await self._engine.asgi(scope, receive, send)
+
+    async def _open_stream(self, scope: Scope, send: Send) -> None:
+        request = read_request(scope)
+        takeover = scope["extensions"].get("chatia.takeover")
+        accept = accepted_key(request)
+        if takeover is None or accept is None or not origin_allowed(request, self._settings):
+            await respond(send, 400, b"this is a WebSocket", b"text/plain")
+            return
+        try:
+            principal = await stream_principal(self, request)
+        except Refused as refused:
+            body = encode_json({"error": refused.code})
+            await respond(send, 401, body, b"application/json")
+            return
+        stream = Stream(self, principal, self._settings.ping_interval)
+        sock, leftover = takeover()
+        client = self._reactor.adopt(sock, stream)
+        client.write(switching(accept))
+        stream.open(client)
+        self._reactor.call_at(stream, self._settings.ping_interval)
+        if leftover:
+            self._reactor.feed(client, leftover)
 
     def _open_upper(self, session: Session, handshake: Handshake) -> Connection:
         return Connection(session, handshake, self._inbound, self._settings, self.now())
@@ -139,9 +173,14 @@ class RealtimeServer:
 
     def revoke(self, family: str) -> None:
         """Tell and drop every socket of a revoked login session."""
-        for socket in self._sockets():
-            if socket.principal is not None and socket.principal.family == family:
-                dismiss(socket, NO_TOKEN)
+        for channel in list(self._channels.values()):
+            for member in channel.members((rooms.mainchannel(channel.company_id),)):
+                principal = member.principal
+                if principal is not None and principal.family == family:
+                    if isinstance(member, Socket):
+                        dismiss(member, NO_TOKEN)
+                    elif isinstance(member, Stream):
+                        member.end(NO_TOKEN)
 
     def revalidate_user(self, company_id: CompanyId, user_id: UserId) -> None:
         """A user's departments, profile or flags may have changed: if they did, its sockets
@@ -151,14 +190,8 @@ class RealtimeServer:
         for member in channel.members((rooms.user(user_id),)) if channel else ():
             if isinstance(member, Socket):
                 self.spawn(self._inbound.revalidate, member)
-
-    def _sockets(self) -> list[Socket]:
-        return [
-            member
-            for channel in self._channels.values()
-            for member in channel.members((rooms.mainchannel(channel.company_id),))
-            if isinstance(member, Socket)
-        ]
+            elif isinstance(member, Stream):
+                self.spawn(member.revalidate)
 
     # -- what the rules of `inbound` need --------------------------------------------------------
 

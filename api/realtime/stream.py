@@ -15,22 +15,25 @@ with `since`, what was committed in between comes first as `{"seq", "kind", "ids
 keeps the greatest seq it has seen misses nothing.
 """
 
+from collections import deque
 from typing import Any, Final
 
 import msgspec
 
 from api.principal import Principal
 from api.realtime import rooms
-from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel
+from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel, Outgoing
 from api.realtime.client import Client
-from api.realtime.inbound import Host, Refused, answer
+from api.realtime.handshake import Request
+from api.realtime.inbound import FORBIDDEN, NO_TOKEN, Host, Refused, answer, offered_token
 from api.realtime.packet import Parts
 from api.realtime.recovery import same_permissions
 from api.realtime.timers import NEVER_SLOT
-from api.realtime.transports import NEVER, Link
+from api.realtime.transports import NEVER, Handshake, Link
 from api.realtime.websocket import BAD_DATA, BINARY, PING_FRAME, POLICY, frame
 
 _MAX_WAITING: Final = 256
+_MAX_HELD: Final = 10_000
 _PAGE: Final = 500
 _PING: Final = frame(b"", PING_FRAME)
 
@@ -57,12 +60,14 @@ class Stream:
         self.dialect = STREAM_JSON
         self.link: Link | None = None
         self.rooms: dict[str, int] = {}
-        self.principal = principal
+        self.principal: Principal | None = principal
+        self._who = principal
         self.wake_slot = NEVER_SLOT
         self._host = host
         self._client: Client | None = None
         self._channel: Channel | None = None
-        self._orders: list[Order] = []
+        self._orders: deque[Order] = deque()
+        self._held: list[Outgoing] = []
         self._working = False
         self._heard = True
         self._ping_interval = ping_interval
@@ -92,8 +97,8 @@ class Stream:
             self._working = True
             self._host.spawn(self._work)
 
-    def heard(self) -> None:
-        """A pong came."""
+    def ponged(self) -> None:
+        """The client is alive."""
         self._heard = True
 
     def link_lost(self, link: Client, reason: str) -> None:
@@ -132,8 +137,14 @@ class Stream:
 
     def deliver(self, parts: Parts) -> None:
         """Send frames."""
-        if self.link is not None:
-            self.link.write(parts[0])
+        if self._client is not None:
+            self._client.write(parts[0])
+
+    def hear(self, event: Outgoing, prefix: bytes) -> None:
+        """Keep an event while the log is replayed."""
+        self._held.append(event)
+        if len(self._held) > _MAX_HELD:
+            self.end("ERR_OVERLOADED")
 
     def _say(self, reply: dict[str, Any]) -> None:
         if self.dialect == STREAM_JSON:
@@ -150,7 +161,7 @@ class Stream:
     async def _work(self) -> None:
         try:
             while self._orders:
-                order = self._orders.pop(0)
+                order = self._orders.popleft()
                 try:
                     self._say({"id": order.id, "ok": await self._do(order)})
                 except Refused as refused:
@@ -163,33 +174,62 @@ class Stream:
             return await self._subscribe(order.since)
         run = self._host.ports.run_command
         if run is None:
-            raise Refused("ERR_NOT_AVAILABLE")
-        if self._host.ports.revalidate is not None:
-            await self._still_allowed()
-        return await answer(run(self.principal, order.do, order.with_))
+            msg = "ERR_NOT_AVAILABLE"
+            raise Refused(msg)
+        return await answer(run(self._who, order.do, order.with_))
 
-    async def _still_allowed(self) -> None:
+    async def revalidate(self) -> None:
+        """Compare the permissions with today's; a difference ends the connection."""
         revalidate = self._host.ports.revalidate
-        if revalidate is not None:
-            fresh = await answer(revalidate(self.principal))
-            if not same_permissions(fresh, self.principal):
+        if revalidate is None:
+            return
+        try:
+            fresh = await answer(revalidate(self._who))
+            if not same_permissions(fresh, self._who):
                 self.end("ERR_SESSION_CHANGED")
+        except Refused as refused:
+            self.end(refused.code)
 
     async def _subscribe(self, since: int | None) -> dict[str, object]:
-        """Replay the log up to the present, then join: in one step, so that nothing is between."""
+        """Join first and hold what comes, replay the log, then let go: nothing is in between."""
         read = self._host.ports.events_since
-        if since is not None and read is None:
-            raise Refused("ERR_NOT_AVAILABLE")
+        if since is not None and (read is None or not self._who.is_admin):
+            raise Refused("ERR_NOT_AVAILABLE" if read is None else FORBIDDEN)
+        self._held = []
+        self.link = None
+        self._join()
         seq = since or 0
-        while since is not None and read is not None:
-            page = await answer(read(self.principal.company_id, seq, _PAGE))
-            for seq, kind, ids in page:
-                self._say({"seq": seq, "kind": kind, "ids": ids})
-            if len(page) < _PAGE:
-                break
-        channel = self._host.channel(self.principal.company_id)
-        if self.link is not None and not self.rooms:
-            self._channel = channel
-            for room in rooms.automatic_rooms(self.principal, STREAM_JSON):
-                channel.join(self, room)
+        try:
+            while since is not None and read is not None:
+                page = await answer(read(self._who.company_id, seq, _PAGE))
+                for seq, kind, ids in page:
+                    self._say({"seq": seq, "kind": kind, "ids": ids})
+                if len(page) < _PAGE:
+                    break
+        finally:
+            if self._channel is not None:
+                self._channel.fold()  # what waits there comes before what was held
+            self.link = self._client
+            held, self._held = self._held, []
+            for event in held:
+                if event.seq > seq and self._client is not None:
+                    self._client.write(event.framed(self.dialect, b""))
         return {"seq": seq}
+
+    def _join(self) -> None:
+        if self._client is not None and self._channel is None:
+            self._channel = self._host.channel(self._who.company_id)
+            for room in rooms.automatic_rooms(self._who, STREAM_JSON):
+                self._channel.join(self, room)
+
+
+async def stream_principal(host: Host, request: Request) -> Principal:
+    """Who opens a stream: by `Authorization: Bearer`, or `?token=`. Raises `Refused`."""
+    given = request.headers.get(b"authorization", b"").decode("latin-1")
+    token = offered_token(Handshake(request.query), {"token": given})
+    if token is None:
+        raise Refused(NO_TOKEN)
+    principal: Principal = await answer(host.ports.authenticate(token))
+    if host.seconds_left(principal) <= 0:
+        raise Refused(NO_TOKEN)
+    return principal

@@ -3,12 +3,14 @@
 import hashlib
 import hmac
 import re
+import struct
+import zlib
 
 import msgspec
 
 from actors.media import MediaMissing
 from actors.media_types import RangeNotSatisfiable, byte_range, download_headers
-from api.endpoint import PublicCtx, Raw, Routes, Short, Stream, signed
+from api.endpoint import PublicCtx, Raw, Routes, Short, Stream, public, signed
 from api.errors import Missing, Unauthorized
 
 routes = Routes("/public", tag="media", guard=signed)
@@ -20,6 +22,32 @@ class MediaQuery(msgspec.Struct):
 
     s: Short = ""
     name: Short = ""
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _blank(side: int = 96, grey: int = 0xD8) -> bytes:
+    """A plain grey square as PNG (ISO/IEC 15948): the picture of people who have none."""
+    rows = (b"\0" + bytes([grey]) * side) * side
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    parts = _chunk(b"IHDR", head) + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+_BLANK = Raw(
+    content=_blank(),
+    content_type="image/png",
+    headers=(("cache-control", "public, max-age=86400"),),
+)
+pictures = Routes(tag="media", guard=public)
+
+
+@pictures.get("/nopicture.png")
+async def show_blank(ctx: PublicCtx) -> Raw:
+    """Send the picture of contacts who have none."""
+    return _BLANK
 
 
 def signature(secret: str, company_id: int, key: str) -> str:
