@@ -44,6 +44,6 @@ if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(
-        socketio.ASGIApp(server), loop="uvloop", ws="websockets", log_level="error"
+        socketio.ASGIApp(server), loop="uvloop", ws="auto", log_level="error"
     )
     uvicorn.Server(config).run(sockets=[listener])

@@ -3,7 +3,7 @@
 from base64 import b64encode
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.realtime import packet as codec
@@ -30,6 +30,7 @@ def decoded(parts: codec.Parts) -> Packet:
     return packet._replace(data=codec.fill(packet.data, parts[1:]))
 
 
+@settings(deadline=None)
 @given(namespaces, st.lists(values, max_size=3), ids)
 def test_events_survive_a_round_trip(
     namespace: str, args: list[object], ack_id: int | None
@@ -39,6 +40,7 @@ def test_events_survive_a_round_trip(
     assert packet.kind == (codec.BINARY_EVENT if packet.attachments else codec.EVENT)
 
 
+@settings(deadline=None)
 @given(namespaces, st.lists(values, max_size=3), st.integers(0, 10**14))
 def test_acks_survive_a_round_trip(namespace: str, args: list[object], ack_id: int) -> None:
     packet = decoded(codec.encode(codec.ACK, namespace, args, ack_id))
@@ -46,6 +48,7 @@ def test_acks_survive_a_round_trip(namespace: str, args: list[object], ack_id: i
     assert packet.kind == (codec.BINARY_ACK if packet.attachments else codec.ACK)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_bytes_do_worse_than_a_packet_error(text: bytes) -> None:
     try:
@@ -153,6 +156,7 @@ packets = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(packets)
 def test_payloads_survive_a_round_trip(pairs: list[tuple[bytes, bool]]) -> None:
     assert codec.split_payload(codec.join_payload(pairs)) == pairs

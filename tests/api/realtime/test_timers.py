@@ -1,6 +1,6 @@
 """The timer wheel: nothing early, nothing forgotten, one live entry per item."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.realtime.timers import NEVER_SLOT, Wheel
@@ -21,6 +21,7 @@ class Item:
         return self.due
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(0.0, 50.0), max_size=6), max_size=8), st.floats(0.01, 2.0))
 def test_every_item_is_called_at_its_time_or_within_two_steps(
     scripts: list[list[float]], step: float

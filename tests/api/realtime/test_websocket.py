@@ -113,7 +113,7 @@ def cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
     return [chunk for chunk in chunks if chunk]
 
 
-@settings(max_examples=600)
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(frames | closes, max_size=6).map(b"".join) | st.binary(max_size=80),
     st.lists(st.integers(1, 40), max_size=12),
@@ -146,6 +146,7 @@ def is_bad_text(message: Message) -> bool:
     return False
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=70_000), st.sampled_from([1, 2, 9]))
 def test_our_frames_are_read_back_by_the_websockets_package(payload: bytes, opcode: int) -> None:
     payload = payload[:125] if opcode == 9 else payload
