@@ -1,18 +1,20 @@
 """What a verified delivery does: every part to its owner, all of them before the answer."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import trio
 
 from actors.channels.base import AccountBatch, Parsed
 from actors.intake import Intake
-from api.errors import problem
+from api.errors import ApiError, problem
 from api.webhooks.doors import Door
 from storage import webhook_events
 from storage.database import Database
 from storage.ids import CompanyId, ConnectionId
 
 Job = Callable[[], Awaitable[object]]
+log = logging.getLogger("api.webhooks")
 
 
 async def accept(
@@ -100,9 +102,6 @@ async def run_all(jobs: list[Job]) -> None:
 
     Not one cancels another: what can be committed now is, and a repetition finds it done.
     """
-    if len(jobs) == 1:
-        await jobs[0]()
-        return
     failures: list[Exception] = []
 
     async def run(job: Job) -> None:
@@ -111,8 +110,27 @@ async def run_all(jobs: list[Job]) -> None:
         except Exception as error:  # noqa: BLE001 (raised below, after the others have ended)
             failures.append(error)
 
-    async with trio.open_nursery() as nursery:
-        for job in jobs:
-            nursery.start_soon(run, job)
+    if len(jobs) == 1:
+        await run(jobs[0])
+    else:
+        async with trio.open_nursery() as nursery:
+            for job in jobs:
+                nursery.start_soon(run, job)
     if failures:
-        raise max(failures, key=lambda error: problem(error).status)
+        worst = max(failures, key=lambda error: problem(error).status)
+        raise repeatable(worst) from worst
+
+
+class Unfinished(ApiError):
+    """Not all of a delivery could be committed: the provider repeats the whole of it (503)."""
+
+    status = 503
+    code = "ERR_UNAVAILABLE"
+
+
+def repeatable(error: Exception) -> Exception:
+    """What the provider is told of a failure: whatever it was, it must send this again."""
+    if problem(error).status in (429, 503):
+        return error
+    log.error("a delivery was not committed", exc_info=error)
+    return Unfinished(retry_after=5.0)
