@@ -44,7 +44,7 @@ class Owner:
 async def owner_lock(
     database: Database, name: str = "chatia", *, take_over: bool = False, patience: float = 3.0
 ) -> AsyncGenerator[Owner]:
-    """Own the data for the length of the block.
+    """Own the data for the length of the block (Installation-wide: one process, every company).
 
     The epoch is raised, and that is committed, before the block runs: what an earlier owner had
     under way is committed or rolled back by then, and nothing of it can follow.
