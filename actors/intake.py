@@ -5,7 +5,7 @@ it has checked who speaks, and answers its sender only when the call has returne
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import trio
@@ -63,7 +63,7 @@ class Intake:
         return self._all
 
     @contextmanager
-    def _slot(self, company_id: CompanyId) -> Iterator[None]:
+    def _slot(self, company_id: CompanyId) -> Generator[None]:
         if self._in_flight[company_id] >= self._per_company:
             raise Busy(retry_after=2.0, company=True)
         if self._all >= self._total:

@@ -5,7 +5,7 @@ deliveries that come under that name wait for it, in their order.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -149,7 +149,7 @@ class RouterActor(Actor, accepts=RouterCommand):
                 self.start_soon(self._join, known.contact_id, names, inbound.new_identity.phone)
 
     @contextmanager
-    def _hold(self, *contacts: ContactId) -> Iterator[None]:
+    def _hold(self, *contacts: ContactId) -> Generator[None]:
         """Keeps deliveries for these contacts back; they go on, looked up anew, after the block."""
         waiting: list[Turn[DeliverInbound]] = []
         free = [contact for contact in contacts if contact not in self._held]

@@ -44,9 +44,10 @@ class ContactDesk:
         number = digits(command.contact.number, is_group=command.contact.is_group)
         for _ in range(3):
             found = await self._find(command.contact, number)
-            contact = found and await self._store.by_id(self._company_id, found)
-            if contact:
-                return await self._book.view(contact)
+            if found is not None:
+                contact = await self._store.by_id(self._company_id, found)
+                if contact is not None:
+                    return await self._book.view(contact)
             try:
                 return await self._created(command.contact, number, ())
             except Duplicate:

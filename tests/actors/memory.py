@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
+import trio
 
 from storage.companies import Company
 from storage.company_settings import CompanySettings
@@ -40,6 +41,8 @@ LINE = ConnectionId(11)
 OTHER_LINE = ConnectionId(12)
 ANN, BOB = UserId(1001), UserId(1002)
 SALES, SUPPORT = DepartmentId(101), DepartmentId(102)
+ACTIVE = "uq_tickets_active"
+FIRST_CONTACT = ContactId(1)
 
 Row = dict[str, object]
 
@@ -105,8 +108,6 @@ class Memory:
         ]
 
     async def save(self, unit: Unit) -> Committed:
-        import trio
-
         assert unit.address not in self.in_flight, "two units of one address in flight"
         self.in_flight.add(unit.address)
         try:
@@ -117,7 +118,7 @@ class Memory:
             elif verdict is not None:
                 raise verdict
             if any(self.poison in map(str, w.values) for w in unit.writes if self.poison):
-                raise Poisoned("refused")
+                raise Poisoned
             committed = self._commit(unit)
             late = self.after.popleft() if self.after else None
             if late is not None:
@@ -156,9 +157,9 @@ class Memory:
         row = self._defaults(statement) | dict(named)
         claim = [statement.columns[place] for place in statement.proof]
         key = tuple(row[name] for name in claim)
-        if claim and None not in key:
-            if any(tuple(other[name] for name in claim) == key for other in rows):
-                raise Duplicate((key,))
+        taken = {tuple(other[name] for name in claim) for other in rows} if claim else set()
+        if None not in key and key in taken:
+            raise Duplicate((key,))
         rows.append(row)
 
     def _defaults(self, statement: object) -> Row:
@@ -214,7 +215,7 @@ class Memory:
             if row["status"] != "closed":
                 key = (row["contact_id"], row["connection_id"])
                 if key in seen:
-                    raise UniqueViolation("uq_tickets_active")
+                    raise UniqueViolation(ACTIVE)
                 seen.add(key)
 
     async def park(self, company_id: CompanyId, source: str, cause: str, payload: bytes) -> None:
@@ -445,6 +446,6 @@ class Snapshots:
         return self.value
 
 
-def contact(contact_id: ContactId = ContactId(1), **fields: object) -> Contact:
+def contact(contact_id: ContactId = FIRST_CONTACT, **fields: object) -> Contact:
     values = {"name": "Zoe Q", "number": "5511", **fields}
     return Contact(company_id=COMPANY, id=contact_id, created_at=NOW, updated_at=NOW, **values)

@@ -42,6 +42,8 @@ from tests.actors.memory import (
     snapshot,
 )
 
+TOO_LONG = ("ERR_TOO_LONG", "too long")
+
 
 class FarEnd:
     """A channel: `answers` decide sends in turn (a result, a function, an awaitable function)."""
@@ -61,7 +63,7 @@ class FarEnd:
 
     def check(self, message: Outbound) -> None:
         if isinstance(message, OutText) and message.body == "unsendable":
-            raise Unsendable("ERR_TOO_LONG", "too long")
+            raise Unsendable(*TOO_LONG)
 
     def new_provider_id(self) -> str:
         return ""
@@ -172,7 +174,7 @@ class Link:
 
     async def until(self, condition: Callable[[], bool], seconds: float = 3600) -> None:
         with trio.fail_after(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 (the clock jumps)
                 await trio.sleep(0.05)
 
     async def state(self, outbox_id: int, state: str) -> None:

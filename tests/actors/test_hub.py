@@ -18,6 +18,7 @@ from storage.events import DomainEvent
 from storage.ids import CompanyId
 
 ONE, TWO = CompanyId(1), CompanyId(2)
+AWAY = "away"
 
 
 class Happened(DomainEvent, frozen=True, kw_only=True):
@@ -47,7 +48,7 @@ class Log:
         self.reads += 1
         if self.away:
             self.away -= 1
-            raise DatabaseUnavailable("away")
+            raise DatabaseUnavailable(AWAY)
         numbers = range(seq + 1, min(self.last, seq + limit) + 1)
         return [
             (n, None if n in self.gone else Happened(company_id=company_id, number=n))

@@ -121,6 +121,7 @@ async def open_router() -> AsyncIterator[Routing]:
         yield routing
 
 
+AWAY = DatabaseUnavailable("away")
 PHONE = Identity(phone="5511")
 BSUID = Identity(bsuid="US.1")
 BOTH = Identity(phone="5511", bsuid="US.1")
@@ -278,7 +279,7 @@ async def test_a_database_that_is_away_refuses_without_a_crash() -> None:
     async with open_router() as routing:
 
         async def away(*_: object) -> object:
-            raise DatabaseUnavailable("away")
+            raise AWAY
 
         kept = routing.store.by_alias
         routing.store.by_alias = away

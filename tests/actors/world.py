@@ -126,6 +126,19 @@ class World:
         talk = conversation(phone, *bodies, ids=ids, **fields)
         return await self.intake.deliver(company, connection, talk)
 
+    async def sent(self, number: int) -> None:
+        """Waits until that many messages have arrived at the far end."""
+        arrived = trio.Event()
+
+        def watch(_sent: object) -> None:
+            if self.simulator.distinct >= number:
+                arrived.set()
+
+        self.simulator.watch(watch)
+        watch(None)
+        with trio.fail_after(20):
+            await arrived.wait()
+
     async def ask(self, command: TicketCommand[object]) -> object:
         with trio.fail_after(20):
             return await self.system.ask(command)

@@ -1,0 +1,209 @@
+"""What people do to contacts, and contacts that turn out to be one, on a real database."""
+
+import pytest
+import trio
+
+from actors.channels.base import Conversation, Identity, IdentityChange, OutText
+from actors.errors import DuplicatedContact, InvalidRequest, UnknownContact
+from actors.router import (
+    CreateContact,
+    CustomField,
+    DeleteContact,
+    EnsureContact,
+    MergeContacts,
+    NewContact,
+    UpdateContact,
+)
+from actors.tickets.commands import CreateTicket, Delivered, SendMessage, UpdateTicket
+from storage.contacts import ContactPatch
+from storage.database import Database
+from storage.ids import ContactId, UserId
+from tests.actors.memory import NOW
+from tests.actors.world import FIRST, ONE, TWO, World, conversation, open_world
+
+ANN = UserId(1001)
+
+
+async def both(world: World, body: str) -> object:
+    """A message that shows phone and business-scoped id together."""
+    inbound = conversation("5511", body).inbounds
+    talk = Conversation(
+        key="k", contact=Identity(phone="5511", bsuid="US.1"), inbounds=inbound, name=""
+    )
+    return await world.intake.deliver(ONE, FIRST, talk)
+
+
+async def unnamed(world: World, body: str) -> object:
+    """A message of somebody who shows only a business-scoped id."""
+    inbound = conversation("", body).inbounds
+    talk = Conversation(key="k", contact=Identity(bsuid="US.1"), inbounds=inbound, name="")
+    return await world.intake.deliver(ONE, FIRST, talk)
+
+
+async def test_a_contact_is_created_once_per_company(database: Database) -> None:
+    async with open_world(database) as world:
+        new = NewContact(name="Zoe", number="+55 (11) 99", email="z@x")
+        made = await world.system.ask(
+            CreateContact(
+                company_id=ONE,
+                contact=new,
+                custom_fields=(CustomField(name="city", value="Rio"),),
+            )
+        )
+        assert (made.number, made.extra_info[0].value) == ("551199", "Rio")
+        with pytest.raises(DuplicatedContact):
+            await world.system.ask(CreateContact(company_id=ONE, contact=new))
+        again = await world.system.ask(EnsureContact(company_id=ONE, contact=new))
+        assert again.id == made.id
+        other = await world.system.ask(CreateContact(company_id=TWO, contact=new))
+        assert other.id != made.id
+        await world.say("551199", "hi")
+        assert await world.contact_of("551199") == made.id
+        with pytest.raises(InvalidRequest):
+            await world.system.ask(
+                CreateContact(company_id=ONE, contact=NewContact(name="x", number="abc"))
+            )
+
+
+async def test_concurrent_creations_of_one_number_make_one_contact(database: Database) -> None:
+    async with open_world(database) as world:
+        seen: list[int] = []
+
+        async def ensure() -> None:
+            command = EnsureContact(company_id=ONE, contact=NewContact(name="Z", number="5577"))
+            seen.append((await world.system.ask(command)).id)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(ensure)
+            nursery.start_soon(world.say, "5577", "hi")
+        assert len(set(seen)) == 1
+        assert await world.value("SELECT count(*) FROM contacts") == 1
+
+
+async def test_a_changed_contact_is_what_its_tickets_show(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "hi")
+        contact, ticket = await world.ticket_of("5511")
+        view = await world.system.ask(
+            UpdateContact(
+                company_id=ONE,
+                contact_id=contact,
+                patch=ContactPatch(name="New Name", active=False),
+                number="5544",
+                custom_fields=(CustomField(name="a", value="b"),),
+            )
+        )
+        assert (view.name, view.number, view.active) == ("New Name", "5544", False)
+        closed = await world.ask(
+            UpdateTicket(
+                company_id=ONE, contact_id=contact, ticket_id=ticket, by=ANN, status="open"
+            )
+        )
+        assert closed.contact.name == "New Name"
+        await world.say("5544", "under the new number")
+        await world.say("5511", "under the old one")
+        assert await world.value("SELECT count(*) FROM contacts") == 1
+        with pytest.raises(UnknownContact):
+            await world.system.ask(
+                UpdateContact(company_id=TWO, contact_id=contact, patch=ContactPatch(name="x"))
+            )
+
+
+async def test_a_number_of_somebody_else_is_refused(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "hi")
+        await world.say("5522", "hi")
+        with pytest.raises(DuplicatedContact):
+            await world.system.ask(
+                UpdateContact(
+                    company_id=ONE,
+                    contact_id=await world.contact_of("5511"),
+                    patch=ContactPatch(),
+                    number="5522",
+                )
+            )
+
+
+async def test_a_deleted_contact_leaves_nothing_and_may_come_back(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "hi")
+        contact = await world.contact_of("5511")
+        await world.system.ask(DeleteContact(company_id=ONE, contact_id=contact))
+        assert [event.kind for event in world.sink.of(ONE)][-2:] == [
+            "ticket.removed",
+            "contact.removed",
+        ]
+        assert await world.value("SELECT count(*) FROM messages") == 0
+        with pytest.raises(UnknownContact):
+            await world.ask(CreateTicket(company_id=ONE, contact_id=contact, by=ANN))
+        with pytest.raises(UnknownContact):
+            await world.system.ask(DeleteContact(company_id=ONE, contact_id=contact))
+        assert await world.say("5511", "again") == Delivered(stored=1)
+        assert await world.contact_of("5511") != contact
+
+
+async def test_two_contacts_become_one_with_one_active_ticket(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "phone")
+        await unnamed(world, "scoped")
+        assert await world.value("SELECT count(*) FROM contacts") == 2
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(both, world, "together")
+            nursery.start_soon(unnamed, world, "meanwhile")
+            nursery.start_soon(world.say, "5511", "meanwhile too")
+        assert await world.value("SELECT count(*) FROM contacts") == 1
+        assert await world.value("SELECT count(*) FROM messages") == 5
+        assert await world.value("SELECT count(*) FROM tickets WHERE status <> 'closed'") == 1
+        assert await world.value("SELECT count(DISTINCT contact_id) FROM messages") == 1
+        unread = await world.value("SELECT unread_messages FROM tickets WHERE status <> 'closed'")
+        counted = await world.value(
+            "SELECT count(*) FROM messages m JOIN tickets t ON t.id = m.ticket_id"
+            " WHERE t.status <> 'closed' AND NOT m.read AND NOT m.from_me"
+        )
+        assert unread == counted
+        removed = world.sink.of(ONE, "contact.removed")
+        assert len(removed) == 1
+        assert await unnamed(world, "after") == Delivered(stored=1)
+
+
+async def test_a_new_number_leads_to_the_same_contact(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "hi")
+        contact, ticket = await world.ticket_of("5511")
+        await world.intake.identity(
+            ONE,
+            FIRST,
+            IdentityChange(
+                previous=Identity(phone="5511"), current=Identity(phone="5599"), timestamp=NOW
+            ),
+        )
+        await world.say("5599", "new number")
+        assert await world.contact_of("5599") == contact
+        await world.ask(
+            SendMessage(
+                company_id=ONE,
+                contact_id=contact,
+                ticket_id=ticket,
+                by=ANN,
+                content=OutText(body="yes"),
+            )
+        )
+        await world.sent(1)
+        (sent,) = world.simulator.sent.values()
+        assert sent.message.to.phone == "5599"
+
+
+async def test_people_merge_two_contacts(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "a")
+        await world.say("5522", "b")
+        winner, loser = await world.contact_of("5511"), await world.contact_of("5522")
+        view = await world.system.ask(MergeContacts(company_id=ONE, winner=winner, loser=loser))
+        assert view.id == winner
+        assert await world.say("5522", "c") == Delivered(stored=1)
+        assert await world.value("SELECT count(*) FROM contacts") == 1
+        with pytest.raises(UnknownContact):
+            await world.system.ask(
+                MergeContacts(company_id=ONE, winner=winner, loser=ContactId(999))
+            )
