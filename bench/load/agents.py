@@ -1,11 +1,13 @@
 """N Socket.IO clients over raw websockets in one epoll loop.
 
 Reads a JSON plan from standard input, prints `ready` when every client has joined its rooms, then
-counts frames until a line `stop` arrives, and prints its findings as JSON. Every frame is read;
-messages carry `b:<conversation>:<number>:<monotonic ns>` in their body, which is looked for in
-the frames of *witness* clients (all of them) and of every hundredth frame elsewhere.
+counts frames until a line `stop` arrives, and prints its findings as JSON; a line `mark` starts
+the counting anew. Every frame is read; messages carry `b:<conversation>:<number>:<monotonic ns>`
+in their body, which is looked for in the frames of *witness* clients (all of them); every
+hundredth frame elsewhere is decoded.
 """
 
+import os
 import resource
 import select
 import socket
@@ -38,7 +40,10 @@ class Plan(msgspec.Struct):
 
 
 class Findings(msgspec.Struct):
-    """What was seen; latencies in milliseconds from the send to the frame's arrival."""
+    """What was seen; latencies in milliseconds from the send to the frame's arrival.
+
+    `missed` counts numbers that a witness never saw although it saw later ones.
+    """
 
     frames: int = 0
     bytes: int = 0
@@ -46,8 +51,8 @@ class Findings(msgspec.Struct):
     latencies_ms: list[float] = []
     doubled: int = 0
     reordered: int = 0
+    missed: int = 0
     disconnects: int = 0
-    last: dict[str, int] = {}
     cpu_s: float = 0.0
 
 
@@ -88,6 +93,7 @@ class Watch:
 
     def __init__(self, plan: Plan) -> None:
         self.findings = Findings()
+        self.used = 0.0
         self.epoll = select.epoll()
         self.clients = {}
         for client_plan in plan.clients:
@@ -99,16 +105,26 @@ class Watch:
 
     def run(self) -> None:
         """Read until `stop` comes in on standard input."""
+        self.mark()
         self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
         announced = False
         while True:
             for fd, _ in self.epoll.poll(1.0):
-                if fd == sys.stdin.fileno():
+                if fd != sys.stdin.fileno():
+                    self.read(fd)
+                elif b"mark" in os.read(fd, 64):
+                    self.mark()
+                else:
+                    self.findings.cpu_s = spent() - self.used
                     return
-                self.read(fd)
             if not announced and all(client.ready for client in self.clients.values()):
                 announced = True
                 print("ready", flush=True)
+
+    def mark(self) -> None:
+        """Forget the counts so far; what every witness saw last stays known."""
+        self.findings = Findings()
+        self.used = spent()
 
     def read(self, fd: int) -> None:
         client = self.clients[fd]
@@ -162,18 +178,25 @@ class Watch:
             findings.doubled += 1
         elif int(number) < last:
             findings.reordered += 1
+        else:
+            findings.missed += int(number) - last - 1
         client.latest[conversation] = max(last, int(number))
+
+
+def spent() -> float:
+    """CPU seconds of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
     """Run one plan; see the module's docstring."""
-    watch = Watch(msgspec.json.decode(sys.stdin.buffer.readline(), type=Plan))
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    line = b""
+    while not line.endswith(b"\n"):  # unbuffered: what follows the plan is for epoll to find
+        line += os.read(sys.stdin.fileno(), 1 << 16)
+    watch = Watch(msgspec.json.decode(line, type=Plan))
     watch.run()
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    findings = watch.findings
-    findings.cpu_s = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
-    print(msgspec.json.encode(findings).decode(), flush=True)
+    print(msgspec.json.encode(watch.findings).decode(), flush=True)
 
 
 if __name__ == "__main__":

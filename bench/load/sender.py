@@ -12,6 +12,7 @@ import random
 import resource
 import sys
 import time
+from typing import cast
 
 import msgspec
 import uvloop
@@ -28,7 +29,10 @@ class Conversation(msgspec.Struct):
 
 
 class Plan(msgspec.Struct):
-    """`rate` in messages per second, 0 = as fast as answers come; `start` numbers the messages."""
+    """`rate` in messages per second, 0 = as fast as answers come.
+
+    Messages are numbered per conversation, from `starts` or 0 on.
+    """
 
     host: str
     port: int
@@ -36,7 +40,7 @@ class Plan(msgspec.Struct):
     seconds: float
     rate: float = 0.0
     connections: int = 200
-    start: int = 0
+    starts: dict[str, int] = {}
     per_conversation: int = 0
 
 
@@ -86,8 +90,7 @@ class Line(asyncio.Protocol):
         self.transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self.transport = transport
+        self.transport = cast("asyncio.WriteTransport", transport)  # uvloop's is no subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -119,7 +122,7 @@ class Sender:
         self.findings = Findings()
         self.stop_at = 0.0
         self.free: asyncio.Queue[Conversation] = asyncio.Queue()
-        self.numbers = {c.name: plan.start for c in plan.conversations}
+        self.numbers = {c.name: plan.starts.get(c.name, 0) for c in plan.conversations}
 
     async def run(self) -> Findings:
         order = list(self.plan.conversations)
@@ -150,7 +153,8 @@ class Sender:
             number = self.numbers[conversation.name]
             if (
                 self.plan.per_conversation
-                and number - self.plan.start >= self.plan.per_conversation
+                and number - self.plan.starts.get(conversation.name, 0)
+                >= self.plan.per_conversation
             ):
                 continue
             line = await self.deliver(line, conversation, number)
