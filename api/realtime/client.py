@@ -50,7 +50,7 @@ class Loop(Protocol):
     def wake(self) -> None:
         """There is something to send."""
 
-    def call_at(self, client: "Client", delay: float) -> None:
+    def call_at(self, item: "Client", delay: float) -> None:
         """Tick the client after `delay` seconds."""
 
     def overflowed(self) -> None:

@@ -43,12 +43,14 @@ class Host(Protocol):
 
     def channel(self, company_id: CompanyId) -> Channel:
         """The company's channel, made when it is missing."""
+        ...
 
     def spawn(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
         """Run something that waits; its errors are its own business."""
 
     def seconds_left(self, principal: Principal) -> float:
         """How long the principal's token is still good, in seconds."""
+        ...
 
     def arrived(self, socket: Socket) -> None:
         """A socket is in its rooms."""
@@ -61,6 +63,7 @@ class Host(Protocol):
 
     def now(self) -> float:
         """The monotonic clock of the sockets."""
+        ...
 
 
 def offered_token(handshake: Handshake, auth: dict[str, Any]) -> str | None:

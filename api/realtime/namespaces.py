@@ -44,6 +44,7 @@ class Encoded(Protocol):
     @property
     def json(self) -> bytes:
         """Its encoded arguments."""
+        ...
 
 
 class Sender(Protocol):

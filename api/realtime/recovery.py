@@ -26,6 +26,7 @@ class Logged(Protocol):
     @property
     def json(self) -> bytes:
         """Its encoded arguments, offset included."""
+        ...
 
 
 class Saved(msgspec.Struct, frozen=True):

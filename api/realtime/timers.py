@@ -14,6 +14,7 @@ class Timed(Protocol):
 
     def tick(self, now: float) -> float:
         """Do what is due by `now`; returns when to call again (`inf`: never)."""
+        ...
 
 
 class Wheel:

@@ -62,3 +62,4 @@ class Upper(Protocol):
 
     def tick(self, now: float) -> float:
         """Do what is due by `now`; the next time (or `NEVER`)."""
+        ...
