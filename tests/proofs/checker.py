@@ -78,11 +78,12 @@ def _nothing_is_seen_before_its_commit(history: History) -> Iterator[str]:
 
 
 def _no_write_of_a_past_epoch(history: History) -> Iterator[str]:
-    highest = 0
+    highest: dict[int, int] = defaultdict(int)
     for write in history.batches:
-        if write.epoch < highest:
-            yield f"batch {write.batch} of epoch {write.epoch} committed after epoch {highest}"
-        highest = max(highest, write.epoch)
+        if write.epoch < highest[write.shard]:
+            before = highest[write.shard]
+            yield f"batch {write.batch} of epoch {write.epoch} committed after epoch {before}"
+        highest[write.shard] = max(highest[write.shard], write.epoch)
 
 
 def _delivery_state_never_falls(history: History) -> Iterator[str]:
@@ -124,6 +125,15 @@ def _replies_are_accounted_for(history: History, sends: dict[int, list[str]]) ->
             yield f"reply {reply.key} ({reply.outcome}) has {count} outbox rows"
 
 
+def _sends_keep_their_order(history: History) -> Iterator[str]:
+    last: dict[str, int] = {}
+    for accepted in history.accepted:
+        before = last.get(accepted.conversation, 0)
+        if accepted.outbox_id < before:
+            yield f"outbox {accepted.outbox_id} was sent after {before}"
+        last[accepted.conversation] = max(before, accepted.outbox_id)
+
+
 def _unread_equals_a_recount(history: History) -> Iterator[str]:
     unread = Counter(
         (row.company, row.conversation)
@@ -146,5 +156,6 @@ CHECKS: dict[str, Check] = {
     "I8": _no_write_of_a_past_epoch,
     "I12": _delivery_state_never_falls,
     "I13": _a_send_leaves_at_most_once,
+    "order out": _sends_keep_their_order,
     "I16": _unread_equals_a_recount,
 }

@@ -75,10 +75,11 @@ class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """One send that the provider's witness file holds."""
+    """One send that the provider's witness file holds, in the order of the file."""
 
     outbox_id: int
     provider_id: str
+    conversation: str = ""
 
 
 class TicketRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,10 +91,11 @@ class TicketRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EpochWrite(msgspec.Struct, frozen=True, kw_only=True):
-    """A committed batch with its owner's epoch, in the order of commit."""
+    """A committed batch with its owner's epoch, in the order of commit within its shard."""
 
     epoch: int
     batch: str
+    shard: int = 0
 
 
 class History(msgspec.Struct, kw_only=True):

@@ -125,6 +125,10 @@ def send_twice(h: History) -> None:
     h.accepted.append(Accepted(outbox_id=1, provider_id="out-9"))
 
 
+def send_out_of_order(h: History) -> None:
+    h.accepted.insert(0, Accepted(outbox_id=2, provider_id="out-2"))
+
+
 def claim_a_send_that_never_left(h: History) -> None:
     h.accepted = []
 
@@ -153,6 +157,7 @@ DOCTORED: list[tuple[Callable[[History], None], str]] = [
     (write_with_an_old_epoch, "I8"),
     (lower_an_ack, "I12"),
     (send_twice, "I13"),
+    (send_out_of_order, "order out"),
     (claim_a_send_that_never_left, "I13"),
     (call_a_sent_one_failed, "I13"),
     (lose_a_reply, "I13"),
