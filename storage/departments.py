@@ -18,6 +18,7 @@ from storage.metadata import (
     number,
     of_company,
     reference,
+    refers_to,
     row_id,
     string,
 )
@@ -43,6 +44,8 @@ departments = sa.Table(
     at("created_at"),
     at("updated_at"),
     of_company(),
+    refers_to("integration_id", "queue_integrations"),
+    refers_to("file_list_id", "file_lists"),
     sa.UniqueConstraint("company_id", "name"),
     sa.UniqueConstraint("company_id", "color"),
 )

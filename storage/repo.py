@@ -1,6 +1,6 @@
 """The statements that every plain table of a company needs, written once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ from storage.database import Statements, Tx
 from storage.errors import NotFound
 from storage.ids import CompanyId
 from storage.metadata import columns_of
+from storage.search import contains
 from storage.sql import prepared
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -23,13 +24,25 @@ _ROW: Final = sa.bindparam("row", type_=sa.BigInteger)
 
 
 class Repo(Generic[R]):
-    """Reads and writes one table whose key is (company_id, id); foreign rows are not there."""
+    """Reads and writes one table whose key is (company_id, id); foreign rows are not there.
 
-    def __init__(self, table: sa.Table, record: type[R], *order: sa.ColumnElement[Any]) -> None:
-        self._table = table
-        self._record = record
+    A table without company_id is the installation's: every company sees all of its rows.
+    """
+
+    def __init__(
+        self,
+        table: sa.Table,
+        record: type[R],
+        *order: sa.ColumnElement[Any],
+        search: tuple[str, ...] = (),
+    ) -> None:
+        """`search` names the columns that `listed` looks for a text in."""
+        self.table = self._table = table
+        self.record = self._record = record
+        self._searched = tuple(table.c[name] for name in search)
         self._columns = columns_of(table, record)
-        of_company = table.c.company_id == _COMPANY
+        self._tenant = "company_id" in table.c
+        of_company = table.c.company_id == _COMPANY if self._tenant else sa.true()
         mine = sa.and_(of_company, table.c.id == _ROW)
         self._order = (*order, table.c.id)
         self._get = prepared(sa.select(*self._columns).where(mine))
@@ -38,15 +51,39 @@ class Repo(Generic[R]):
 
     async def get(self, source: Statements, company_id: CompanyId, row_id: int) -> R:
         """One row. Raises NotFound."""
-        return await source.one(self._get, into=self._record, company=company_id, row=row_id)
+        values = self._of(company_id)
+        return await source.one(self._get, into=self._record, row=row_id, **values)
 
     async def find(self, source: Statements, company_id: CompanyId, row_id: int) -> R | None:
         """One row, or None."""
-        return await source.first(self._get, into=self._record, company=company_id, row=row_id)
+        values = self._of(company_id)
+        return await source.first(self._get, into=self._record, row=row_id, **values)
 
     async def all_of(self, source: Statements, company_id: CompanyId) -> list[R]:
         """Every row of the company in the repository's order; for tables that stay small."""
-        return await source.all(self._all, into=self._record, company=company_id)
+        return await source.all(self._all, into=self._record, **self._of(company_id))
+
+    async def where(
+        self, source: Statements, company_id: CompanyId, *conditions: sa.ColumnElement[bool]
+    ) -> list[R]:
+        """Every row of the company that meets `conditions`, in the repository's order."""
+        found = sa.select(*self._columns).where(*self._mine(company_id), *conditions)
+        return await source.all(found.order_by(*self._order), into=self._record)
+
+    def matching(
+        self, text: str = "", equal: Mapping[str, object] | None = None
+    ) -> tuple[sa.ColumnElement[bool], ...]:
+        """Conditions: a searched column contains `text`, and columns have these values.
+
+        A value of None asks for nothing.
+        """
+        found: list[sa.ColumnElement[bool]] = []
+        if text:
+            found.append(sa.or_(*(contains(column, text) for column in self._searched)))
+        for name, value in (equal or {}).items():
+            if value is not None:
+                found.append(self._table.c[name] == value)
+        return tuple(found)
 
     async def page(
         self,
@@ -57,7 +94,7 @@ class Repo(Generic[R]):
         size: int = 20,
     ) -> tuple[list[R], int]:
         """One page of the rows that meet `conditions`, and how many there are in all."""
-        found = sa.select(*self._columns).where(self._table.c.company_id == company_id, *conditions)
+        found = sa.select(*self._columns).where(*self._mine(company_id), *conditions)
         wanted = found.order_by(*self._order).limit(size).offset((number - 1) * size)
         most = max(COUNTED, number * size + 1)
         counted = found.with_only_columns(sa.literal(1)).limit(most).subquery()
@@ -67,7 +104,7 @@ class Repo(Generic[R]):
 
     async def insert(self, tx: Tx, company_id: CompanyId, **values: object) -> R:
         """Add a row. Raises UniqueViolation, and Conflict for a reference into nowhere."""
-        statement = sa.insert(self._table).values(company_id=company_id, **values)
+        statement = sa.insert(self._table).values(**(values | self._column_of(company_id)))
         return await tx.one(statement.returning(*self._columns), into=self._record)
 
     async def change(self, tx: Tx, company_id: CompanyId, row_id: int, values: dict[str, Any]) -> R:
@@ -81,14 +118,23 @@ class Repo(Generic[R]):
             kept["updated_at"] = sa.func.now()
         if "version" in table.c:
             kept["version"] = table.c.version + 1
-        mine = (table.c.company_id == company_id, table.c.id == row_id)
+        mine = (*self._mine(company_id), table.c.id == row_id)
         statement = sa.update(table).where(*mine).values(kept)
         return await tx.one(statement.returning(*self._columns), into=self._record)
 
     async def delete(self, tx: Tx, company_id: CompanyId, row_id: int) -> None:
         """Delete a row with what belongs to it. Raises NotFound."""
-        if not await tx.execute(self._delete, company=company_id, row=row_id):
+        if not await tx.execute(self._delete, row=row_id, **self._of(company_id)):
             raise NotFound
+
+    def _of(self, company_id: CompanyId) -> dict[str, Any]:
+        return {"company": company_id} if self._tenant else {}
+
+    def _column_of(self, company_id: CompanyId) -> dict[str, Any]:
+        return {"company_id": company_id} if self._tenant else {}
+
+    def _mine(self, company_id: CompanyId) -> tuple[sa.ColumnElement[bool], ...]:
+        return (self._table.c.company_id == company_id,) if self._tenant else ()
 
 
 class Links:

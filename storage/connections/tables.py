@@ -94,6 +94,8 @@ connections = sa.Table(
     of_company(),
     refers_to("send_department_id", "departments"),
     refers_to("import_department_id", "departments"),
+    refers_to("integration_id", "queue_integrations"),
+    refers_to("prompt_id", "prompts"),
     sa.UniqueConstraint("company_id", "name"),
     sa.UniqueConstraint("channel", "external_account_id"),
     sa.UniqueConstraint("token_digest"),

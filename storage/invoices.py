@@ -1,0 +1,79 @@
+"""Billing: a company's invoices and its subscription."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import sqlalchemy as sa
+from msgspec import field
+
+from storage.metadata import flag, moment, number, optional, string
+from storage.plain_rows import TenantRow, tenant_table
+from storage.repo import Repo
+
+invoices = tenant_table(
+    "invoices",
+    moment("due_date"),
+    string("detail"),
+    string("status", "open"),
+    sa.Column("value", sa.Numeric(12, 2), nullable=False, server_default=sa.text("0")),
+    number("users"),
+    number("connections"),
+    number("departments"),
+    flag("use_whatsapp"),
+    flag("use_facebook"),
+    flag("use_instagram"),
+    flag("use_campaigns"),
+    flag("use_schedules"),
+    flag("use_internal_chat"),
+    flag("use_external_api"),
+    string("link"),
+    sa.CheckConstraint("status in ('open', 'paid')", name="status"),
+)
+
+subscriptions = tenant_table(
+    "subscriptions",
+    flag("is_active"),
+    sa.Column("user_price_cents", sa.Integer),
+    sa.Column("connection_price_cents", sa.Integer),
+    optional("last_invoice_url"),
+    moment("last_plan_change"),
+    moment("expires_at"),
+    optional("provider_subscription_id"),
+)
+
+
+class Invoice(TenantRow, frozen=True, kw_only=True, rename="camel"):
+    """What a company owes for a period; `open` or `paid`."""
+
+    due_date: datetime | None
+    detail: str
+    status: str
+    value: Decimal
+    users: int
+    connections: int
+    departments: int = field(name="queues")
+    use_whatsapp: bool
+    use_facebook: bool
+    use_instagram: bool
+    use_campaigns: bool
+    use_schedules: bool
+    use_internal_chat: bool
+    use_external_api: bool
+    link: str = field(name="linkInvoice")
+
+
+class Subscription(TenantRow, frozen=True, kw_only=True, rename="camel"):
+    """A company's standing order at a payment provider."""
+
+    is_active: bool
+    user_price_cents: int | None
+    connection_price_cents: int | None = field(name="whatsPriceCents")
+    last_invoice_url: str | None
+    last_plan_change: datetime | None
+    expires_at: datetime | None
+    provider_subscription_id: str | None
+
+
+rows: Final = Repo(invoices, Invoice, invoices.c.due_date.desc(), search=("detail",))
+standing: Final = Repo(subscriptions, Subscription)

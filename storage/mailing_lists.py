@@ -1,0 +1,53 @@
+"""Contact lists: whom a campaign is sent to, apart from the company's contacts."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from msgspec import field
+
+from storage.metadata import belongs_to, flag, owner, string
+from storage.plain_rows import TenantRow, tenant_table
+from storage.repo import Repo
+from storage.search import by_name
+
+contact_lists = tenant_table(
+    "contact_lists", string("name"), sa.UniqueConstraint("company_id", "name")
+)
+
+contact_list_items = tenant_table(
+    "contact_list_items",
+    string("name"),
+    string("number"),
+    string("email"),
+    sa.Column("is_valid", sa.Boolean),
+    flag("is_group"),
+    owner("list_id"),
+    belongs_to("list_id", "contact_lists"),
+    sa.UniqueConstraint("company_id", "list_id", "number"),
+)
+
+
+class MailingList(TenantRow, frozen=True, kw_only=True, rename="camel"):
+    """A named list."""
+
+    name: str
+
+
+class MailingItem(TenantRow, frozen=True, kw_only=True, rename="camel"):
+    """One address of a list; `is_valid` is None until it was looked up at the provider."""
+
+    name: str
+    number: str
+    email: str
+    is_valid: bool | None = field(name="isWhatsappValid")
+    is_group: bool
+    list_id: int = field(name="contactListId")
+
+
+lists: Final = Repo(contact_lists, MailingList, by_name(contact_lists.c.name), search=("name",))
+items: Final = Repo(
+    contact_list_items,
+    MailingItem,
+    by_name(contact_list_items.c.name),
+    search=("name", "number"),
+)
