@@ -43,7 +43,5 @@ async def count(sid: str) -> None:
 if __name__ == "__main__":
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(listener.getsockname()[1], flush=True)
-    config = uvicorn.Config(
-        socketio.ASGIApp(server), loop="uvloop", ws="auto", log_level="error"
-    )
+    config = uvicorn.Config(socketio.ASGIApp(server), loop="uvloop", ws="auto", log_level="error")
     uvicorn.Server(config).run(sockets=[listener])
