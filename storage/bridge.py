@@ -183,7 +183,7 @@ class Bridge:
             DatabaseUnavailable: the bridge is closed, or Postgres does not answer.
             StorageError: any other driver error that `storage.sqlstates` translates.
         """
-        self._check_open()
+        self.check_open()
         call: _Call[T] = _Call(self, fn, args)
         self.loop_call_soon(call.start)
         return await call.wait(None if shield else call.cancel)
@@ -207,7 +207,8 @@ class Bridge:
             self._outbound_armed = True
             self._token.run_sync_soon(self._drain_outbound)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise `DatabaseUnavailable` once the thread is being stopped: nobody would answer."""
         if self._closed:
             message = "the database thread has stopped"
             raise DatabaseUnavailable(message)

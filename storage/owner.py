@@ -61,14 +61,14 @@ async def owner_lock(
     """
     bridge = database.bridge
     claimant = Claimant(database.dsn, name, shards=SHARDS)
-    claim = await bridge.call(
-        partial(claimant.claim, take_over=take_over, patience=patience), shield=True
-    )
-    if not isinstance(claim, Claim):
-        raise AlreadyOwned(claim)
-    faults.hit("takeover.bumped")
-    owner = Owner(claim)
     try:
+        claim = await bridge.call(
+            partial(claimant.claim, take_over=take_over, patience=patience), shield=True
+        )
+        if not isinstance(claim, Claim):
+            raise AlreadyOwned(claim)
+        faults.hit("takeover.bumped")
+        owner = Owner(claim)
         await bridge.call(partial(claimant.watch, lambda: bridge.trio_call_soon(owner.lost.set)))
         yield owner
     finally:

@@ -259,6 +259,7 @@ class Pool:
             DatabaseUnavailable: Postgres is away for longer than `patience`; nothing was done.
             OutcomeUnknown: a write's connection broke before its answer came.
         """
+        self.bridge.check_open()
         job = _Job(self, fn, args, read=read)
         self.bridge.loop_call_soon(job.enqueue)
         value: T = await job.wait(job.cancel)
@@ -274,10 +275,12 @@ class Pool:
 
         `then` is called on the trio thread and must neither wait nor raise.
         """
+        self.bridge.check_open()
         self.bridge.loop_call_soon(_Post(self, fn, args, then).enqueue)
 
     async def lease(self) -> Lease:
         """Wait for a connection of one's own; `release()` it. Cancellable until granted."""
+        self.bridge.check_open()
         grant = _Grant(self, Lease(self.bridge))
         self.bridge.loop_call_soon(grant.enqueue)
         lease: Lease = await grant.wait(grant.cancel)

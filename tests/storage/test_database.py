@@ -348,3 +348,11 @@ async def test_the_pooled_session_is_set_up_for_durability(database: Database) -
     for setting in ("fsync", "full_page_writes", "synchronous_commit"):
         assert await database.value(sa.text(f"SHOW {setting}")) == "on"
     assert await database.value(sa.text("SHOW timezone")) == "UTC"
+
+
+async def test_a_closed_database_answers_late_callers(dsn: str) -> None:
+    async with open_database(dsn) as closed:
+        pass
+    for late in (closed.pool.lease, closed.begin(CompanyId(1)).__aenter__):
+        with pytest.raises(DatabaseUnavailable):
+            await late()

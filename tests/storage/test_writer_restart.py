@@ -2,25 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 
-import pytest
 import trio
 
 from storage.errors import DatabaseUnavailable, OutcomeUnknown
 from tests._postgres import TEMPLATE, TestServer
 from tests.storage.writer_kit import adding, open_rig
-
-
-@pytest.fixture
-def hurt() -> Iterator[TestServer]:
-    """A server that a test may hurt."""
-    server = TestServer().start()
-    assert server._admin is not None
-    server._wait(server._admin.close())  # it would not survive the test
-    server._admin = None
-    yield server
-    server.stop()
 
 
 async def test_killed_servers_cost_latency_but_no_acknowledged_unit(hurt: TestServer) -> None:
