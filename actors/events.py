@@ -14,7 +14,7 @@ from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
 from storage.views import ConnectionView, ContactView, MessageView, TicketView, UserView
 
 
-class TicketPlace(msgspec.Struct, frozen=True):
+class TicketPlace(msgspec.Struct, frozen=True, gc=False):
     """Where agents' lists show a ticket: its column, department and owner."""
 
     status: str
@@ -34,7 +34,7 @@ def _left(was: TicketPlace | None) -> dict[str, int | str]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-class TicketChanged(DomainEvent, frozen=True, kw_only=True):
+class TicketChanged(DomainEvent, frozen=True, kw_only=True, gc=False):
     """A ticket was created, moved or changed.
 
     `was` is the place before this change when the ticket left it (status, department or owner
@@ -62,7 +62,7 @@ class TicketRemoved(DomainEvent, frozen=True, kw_only=True):
         return {"ticket": self.ticket_id, **_left(self.was)}
 
 
-class TicketRead(DomainEvent, frozen=True, kw_only=True):
+class TicketRead(DomainEvent, frozen=True, kw_only=True, gc=False):
     """The unread counter of a ticket went to zero (or was set by an agent)."""
 
     kind: ClassVar[str] = "ticket.read"
@@ -72,7 +72,7 @@ class TicketRead(DomainEvent, frozen=True, kw_only=True):
         return {"ticket": self.ticket.id}
 
 
-class MessageCreated(DomainEvent, frozen=True, kw_only=True):
+class MessageCreated(DomainEvent, frozen=True, kw_only=True, gc=False):
     """A message was stored: inbound, ours, an echo of the phone, or a private note.
 
     `silent` messages (history imports) are shown in the conversation, not notified.
@@ -88,7 +88,7 @@ class MessageCreated(DomainEvent, frozen=True, kw_only=True):
         return {"message": self.message.id, "ticket": self.ticket.id}
 
 
-class MessageChanged(DomainEvent, frozen=True, kw_only=True):
+class MessageChanged(DomainEvent, frozen=True, kw_only=True, gc=False):
     """A message's delivery state, body, media or deletion mark changed.
 
     `place` is where its ticket stands, when the writer of the change knows it.

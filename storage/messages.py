@@ -77,7 +77,7 @@ messages = sa.Table(
 )
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One bubble. `seq` is the number of the event that created it.
 
     `provider_id` is the channel's id (`wid` on the wire), unique per connection; None until the

@@ -103,7 +103,7 @@ tickets = sa.Table(
 )
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One conversation case. Its contact's ticket actor is the only writer; `version` guards it.
 
     `menus_used` and `rating_prompts_used` count automatic menus and rating texts already sent.

@@ -21,7 +21,7 @@ class Ack(IntEnum):
     PLAYED = 5
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Every name under which a provider knows one person; any of them may be missing.
 
     `phone` is digits with country code and no plus. `bsuid` is the business-scoped user id that
@@ -152,7 +152,9 @@ class ProviderError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     details: str = ""
 
 
-class InboundMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="message"):
+class InboundMessage(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="message", gc=False
+):
     """One message of a conversation, in either direction.
 
     `contact` is the other party, also when `from_me` (typed by the business on its own phone);
@@ -220,7 +222,9 @@ class InboundRevoke(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 Inbound = InboundMessage | InboundEdit | InboundRevoke
 
 
-class InboundStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="status"):
+class InboundStatus(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="status", gc=False
+):
     """A delivery report about an own message.
 
     May arrive early, late, doubled or out of order. `ack` is its rank (FAILED for a failure, and
@@ -266,7 +270,7 @@ class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     raw: bytes
 
 
-class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+class Conversation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one delivery holds for one conversation, in the order of arrival.
 
     `key` is stable within the delivery only; identity is decided by the aliases of `contact`

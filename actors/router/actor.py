@@ -62,24 +62,26 @@ class RouterActor(Actor, accepts=RouterCommand):
     @handler(fold=256)
     async def deliver(self, turns: Sequence[Turn[DeliverInbound]]) -> None:
         try:
-            await self._look_up(turns)
+            if self._ports.snapshots.peek(self._company_id) is None:
+                await self._ports.snapshots.current(self._company_id)
+            names = [self._names(turn.command) for turn in turns]
+            await self._look_up(names)
         except StorageError as error:
             for turn in turns:
                 turn.fail(error)
             self.fail_queued(DeliverInbound, error)
             return
-        for turn in turns:
-            self._route(turn)
+        for turn, own in zip(turns, names, strict=True):
+            self._route(turn, own)
 
-    async def _look_up(self, turns: Sequence[Turn[DeliverInbound]]) -> None:
+    async def _look_up(self, names: Sequence[Sequence[Alias]]) -> None:
         """One statement for every name of this run that is neither in memory nor being stored."""
-        if self._ports.snapshots.peek(self._company_id) is None:
-            await self._ports.snapshots.current(self._company_id)
+        cache, parked = self._cache, self._parked
         missing = {
             alias
-            for turn in turns
-            for alias in self._cache.missing(self._names(turn.command))
-            if alias not in self._parked
+            for own in names
+            for alias in own
+            if cache.get(alias) is None and alias not in parked
         }
         if missing:
             await self._naming.look_up(missing)
@@ -92,9 +94,8 @@ class RouterActor(Actor, accepts=RouterCommand):
     def _names(self, command: DeliverInbound) -> tuple[Alias, ...]:
         return names_of(self._network(command.connection_id), command.conversation)
 
-    def _route(self, turn: Turn[DeliverInbound]) -> None:
+    def _route(self, turn: Turn[DeliverInbound], names: Sequence[Alias]) -> None:
         """Forwards the delivery, or parks it until its names are known. Never waits."""
-        names = self._names(turn.command)
         known: Known | None = None
         settled = bool(names)
         for alias in names:
@@ -161,7 +162,7 @@ class RouterActor(Actor, accepts=RouterCommand):
             for contact in free:
                 del self._held[contact]
             for turn in waiting:
-                self._route(turn)
+                self._route(turn, self._names(turn.command))
 
     async def _settle(self, parking: Parking, command: DeliverInbound) -> None:
         """Commits what is not known about the names, then lets the parked deliveries go."""
@@ -176,7 +177,7 @@ class RouterActor(Actor, accepts=RouterCommand):
             del self._parked[alias]
         for turn in parking.turns:
             if error is None:
-                self._route(turn)
+                self._route(turn, self._names(turn.command))
             elif isinstance(error, Poisoned):
                 self.start_soon(self._keep_raw, turn, str(error))
             else:

@@ -69,10 +69,6 @@ class AliasCache:
         """The contact of a name, if it is in memory."""
         return self._names.get(alias)
 
-    def missing(self, aliases: Iterable[Alias]) -> list[Alias]:
-        """Those that are not in memory."""
-        return [alias for alias in aliases if alias not in self._names]
-
     def learn(self, aliases: Iterable[Alias], known: Known) -> None:
         """Remembers committed names."""
         for alias in aliases:

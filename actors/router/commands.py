@@ -29,7 +29,7 @@ class RouterCommand(Command[R_co], frozen=True, kw_only=True):
         return Address("router", self.company_id)
 
 
-class DeliverInbound(RouterCommand[Delivered], frozen=True, kw_only=True):
+class DeliverInbound(RouterCommand[Delivered], frozen=True, kw_only=True, gc=False):
     """What one delivery holds for one conversation of one connection.
 
     Replies when every input is committed (or was before, or is parked raw). Order within a

@@ -75,12 +75,14 @@ class TicketActor(Actor, accepts=TicketCommand):
             return UnknownContact(str(self._contact_id))
         return Moved(ticket_address(self._company_id, self._winner))
 
-    async def _decide(self, rule: Rule[T]) -> tuple[Decision, T, int]:
+    async def _decide(
+        self, rule: Rule[T], known: dict[str, Message] | None = None
+    ) -> tuple[Decision, T, int]:
         """One agent's command. What Postgres cannot store is the asker's fault here."""
         if gone := self._gone():
             raise gone
         try:
-            return await self._decider.decide(rule)
+            return await self._decider.decide(rule, known)
         except UnknownHere:
             raise UnknownContact(str(self._contact_id)) from None
         except Poisoned as error:
@@ -96,10 +98,13 @@ class TicketActor(Actor, accepts=TicketCommand):
 
     @handler(fold=64)
     async def take_inbound(self, turns: Sequence[Turn[TakeInbound]]) -> None:
+        if len(turns) == 1:
+            await self._take(turns[0].command.connection_id, turns)
+            return
         for connection_id, run in groupby(turns, key=lambda turn: turn.command.connection_id):
             await self._take(connection_id, list(run))
 
-    async def _take(self, connection_id: ConnectionId, turns: list[Turn[TakeInbound]]) -> None:
+    async def _take(self, connection_id: ConnectionId, turns: Sequence[Turn[TakeInbound]]) -> None:
         """A run of deliveries in one commit; a bad one is then found by taking each alone."""
         try:
             duplicates = await self._commit_inputs(
@@ -139,7 +144,7 @@ class TicketActor(Actor, accepts=TicketCommand):
         else:
             turn.reply(Delivered(stored=stored, duplicates=duplicates, parked=parked))
 
-    def _fail(self, turns: list[Turn[TakeInbound]], error: Exception) -> None:
+    def _fail(self, turns: Sequence[Turn[TakeInbound]], error: Exception) -> None:
         """Fails these and every queued delivery alike: none may overtake one that is repeated."""
         for turn in turns:
             turn.fail(error)
@@ -157,6 +162,8 @@ class TicketActor(Actor, accepts=TicketCommand):
                 self._company_id, connection_id, sorted(wanted)
             )
             known = {message.provider_id: message for message in found if message.provider_id}
+            for message in found:
+                known |= await self._quoted_by(message)
         try:
             _, duplicates, _ = await self._decider.decide(
                 lambda draft: [
@@ -266,20 +273,29 @@ class TicketActor(Actor, accepts=TicketCommand):
     async def edit(self, cmd: EditMessage) -> MessageView:
         target = await self._message(cmd.message_id)
         decision, message, first_seq = await self._decide(
-            lambda draft: rules_sending.edit(draft, self._ports.channels, target, cmd.body)
+            lambda draft: rules_sending.edit(draft, self._ports.channels, target, cmd.body),
+            await self._quoted_by(target),
         )
         return decision.message_view(message, first_seq)
 
     @handler
     async def delete_message(self, cmd: DeleteMessage) -> MessageView:
         target = await self._message(cmd.message_id)
-        await self._decide(lambda draft: rules_sending.delete(draft, self._ports.channels, target))
+        await self._decide(
+            lambda draft: rules_sending.delete(draft, self._ports.channels, target),
+            await self._quoted_by(target),
+        )
         return await self._decider.show(msgspec.structs.replace(target, is_deleted=True))
 
     async def _quoted(self, message_id: MessageId | None) -> Message | None:
         if message_id is None:
             return None
         return await self._ports.store.message(self._company_id, self._contact_id, message_id)
+
+    async def _quoted_by(self, message: Message) -> dict[str, Message]:
+        """What a message answers: a changed message is shown with it again."""
+        quoted = await self._quoted(message.quoted_id)
+        return {} if quoted is None else {f"#{quoted.id}": quoted}
 
     async def _message(self, message_id: MessageId) -> Message:
         """A message of this contact, with its ticket in memory. Raises UnknownMessage."""

@@ -41,7 +41,7 @@ class TicketCommand(Command[R_co], frozen=True, kw_only=True):
         return Address("ticket", (self.company_id, self.contact_id))
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+class Delivered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Every input is committed, or was before, or is parked raw with its cause.
 
     `duplicates` counts inputs that had been committed before (or twice in one delivery) and
@@ -53,7 +53,7 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
     parked: int = 0
 
 
-class TakeInbound(TicketCommand[Delivered], frozen=True, kw_only=True):
+class TakeInbound(TicketCommand[Delivered], frozen=True, kw_only=True, gc=False):
     """Inputs of one conversation from one connection, in order of arrival. Foldable."""
 
     connection_id: ConnectionId

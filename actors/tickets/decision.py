@@ -141,7 +141,8 @@ class Decision:
                 )
             )
         for message in draft.changed.values():
-            view = showing.message(message, draft.contact, None)
+            quoted = draft.stored_ids.get(message.quoted_id or MessageId(0))
+            view = showing.message(message, draft.contact, quoted)
             self._message_views[message.id] = view
             ticket_now = draft.tickets.get(message.ticket_id)
             writing.append(writes.set_message(message))

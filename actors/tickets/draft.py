@@ -77,6 +77,9 @@ class Draft:
         self.claimed: dict[InputKey, None] = {}
         self._next_id = next_id
         self._known = known or {}
+        self.stored_ids: dict[MessageId, Message] = {
+            message.id: message for message in self._known.values()
+        }
         self._refused = refused
         self.deep: set[TicketId] = set()
         self.removed: dict[TicketId, Ticket] = {}

@@ -36,7 +36,7 @@ class WalletView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     wallet: WalletUserView | None
 
 
-class ContactView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ContactView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """A contact with its fields, tags and wallets."""
 
     id: ContactId

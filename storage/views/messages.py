@@ -11,7 +11,7 @@ from storage.messages import Message
 from storage.snapshots import CompanySnapshot
 
 
-class AuthorView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class AuthorView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What a bubble shows of the contact who wrote it."""
 
     id: ContactId
@@ -21,7 +21,7 @@ class AuthorView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_group: bool
 
 
-class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class MessageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """A message, whole, with its author and the message it quotes.
 
     As in the family, `contactId` and `contact` name the author and are null for our own messages.

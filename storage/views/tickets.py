@@ -17,14 +17,14 @@ from storage.views.tags import TagBrief
 from storage.views.words import enabled
 
 
-class UserBrief(msgspec.Struct, frozen=True):
+class UserBrief(msgspec.Struct, frozen=True, gc=False):
     """What a ticket shows of its agent."""
 
     id: UserId
     name: str
 
 
-class ConnectionBrief(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ConnectionBrief(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What a ticket shows of its connection."""
 
     id: ConnectionId
@@ -36,14 +36,14 @@ class ConnectionBrief(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     group_as_ticket: str
 
 
-class CompanyBrief(msgspec.Struct, frozen=True):
+class CompanyBrief(msgspec.Struct, frozen=True, gc=False):
     """What a ticket shows of its company."""
 
     id: CompanyId
     name: str
 
 
-class TicketView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class TicketView(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """A ticket, whole: its columns under the family's names and what is nested in it."""
 
     id: TicketId

@@ -1,12 +1,23 @@
 """From the channel to the sockets' door and back, on a real database."""
 
+from pathlib import Path
+
 import pytest
 import trio
 
-from actors.channels.base import OutText
+from actors.channels.base import Media, OutText
 from actors.errors import OtherOpenTicket, UnknownTicket
 from actors.events import MessageChanged, MessageCreated, TicketChanged
-from actors.tickets.commands import CreateTicket, Delivered, MarkRead, SendMessage, UpdateTicket
+from actors.media import LocalMediaStore
+from actors.revival import PgEventLog
+from actors.tickets.commands import (
+    CreateTicket,
+    Delivered,
+    EditMessage,
+    MarkRead,
+    SendMessage,
+    UpdateTicket,
+)
 from storage.database import Database
 from storage.ids import TicketId, UserId
 from tests.actors.world import ONE, SECOND, TWO, conversation, open_world
@@ -284,3 +295,72 @@ async def test_a_conversation_with_no_name_is_kept_raw(database: Database) -> No
     async with open_world(database) as world:
         assert await world.intake.deliver(ONE, 11, conversation("", "who?")) == Delivered(parked=1)
         assert await world.value("SELECT count(*) FROM dead_letters") == 1
+
+
+async def test_an_edited_answer_keeps_what_it_quotes(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "question", ids=["w1"])
+        contact, ticket = await world.ticket_of("5511")
+        question = await world.value("SELECT id FROM messages")
+        sent = await world.ask(
+            SendMessage(
+                company_id=ONE,
+                contact_id=contact,
+                ticket_id=ticket,
+                by=ANN,
+                content=OutText(body="answer"),
+                quoted_message_id=question,
+            )
+        )
+        await world.ask(
+            EditMessage(
+                company_id=ONE, contact_id=contact, message_id=sent.id, by=ANN, body="better"
+            )
+        )
+
+        def edited() -> list[MessageChanged]:
+            changes = world.sink.of(ONE, MessageChanged.kind)
+            return [event for event in changes if event.message.body == "better"]
+
+        await world.sink.until(lambda: any(event.message.ack >= 4 for event in edited()))
+        assert all(event.message.quoted.body == "question" for event in edited())
+
+
+async def test_the_event_log_shows_again_what_was_published(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "hi", name="Zoe")
+        contact, ticket = await world.ticket_of("5511")
+        await world.ask(
+            UpdateTicket(
+                company_id=ONE,
+                contact_id=contact,
+                ticket_id=ticket,
+                by=ANN,
+                status="open",
+                user_id=ANN,
+            )
+        )
+        log = PgEventLog(database, world.ports.snapshots, {})
+        again = await log.since(ONE, 0, 100)
+        live = [(seq, event) for company, seq, event in world.sink.events if company == ONE]
+        assert [(seq, event.kind) for seq, event in again] == [
+            (seq, event.kind) for seq, event in live
+        ]
+        assert again[-1][1].was == live[-1][1].was
+        assert again[-1][1].ticket == live[-1][1].ticket
+        assert await log.since(TWO, 0, 100) == []
+
+
+async def test_a_file_that_came_in_is_fetched_and_shown(database: Database, tmp_path: Path) -> None:
+    async with open_world(database, media=LocalMediaStore(tmp_path)) as world:
+        media = Media(kind="image", id="1", mime="image/png", filename="a.png")
+        await world.say("5511", "see", media=media, media_type="image")
+
+        def fetched() -> bool:
+            changes = world.sink.of(ONE, MessageChanged.kind)
+            return any(event.message.media_url for event in changes)
+
+        await world.sink.until(fetched)
+        row = (await world.rows("SELECT media_path, media_mime FROM messages"))[0]
+        assert (await world.ports.media.stat(ONE, row["media_path"])).size > 0
+        assert await world.value("SELECT state FROM outbox") == "sent"

@@ -13,6 +13,7 @@ from actors.channels.registry import Channels
 from actors.channels.simulator import AckPlan, Simulator
 from actors.configuration import SnapshotCache
 from actors.intake import Intake
+from actors.media import MediaStore
 from actors.tickets.commands import TicketCommand
 from actors.tree import DomainPorts, build_tree, open_publisher
 from engine import System, open_system
@@ -186,6 +187,7 @@ async def open_world(
     plan: AckPlan | None = None,
     channels: tuple[Channel, ...] = (),
     seeded: bool = False,
+    media: MediaStore | None = None,
     patience: float = 30.0,
     reconcile: float = 600.0,
 ) -> AsyncIterator[World]:
@@ -207,6 +209,7 @@ async def open_world(
                 publisher=publisher,
                 channels=Channels(simulator, *channels),
                 box=SecretBox(b"k" * 32),
+                media=media,
                 patience=patience,
                 reconcile=reconcile,
             )
