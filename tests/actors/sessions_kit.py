@@ -30,17 +30,8 @@ from actors.sessions.ports import SessionPorts
 from engine import ChildSpec, Supervisor, System, Virtual, open_system
 from storage.ids import ConnectionId, OutboxId
 from storage.outbox import OutboxRow
-from tests.actors.memory import (
-    COMPANY,
-    LINE,
-    NOW,
-    Memory,
-    MemoryOutbox,
-    Numbers,
-    Snapshots,
-    connection,
-    snapshot,
-)
+from tests.actors.company import COMPANY, LINE, NOW, Snapshots, connection, snapshot
+from tests.actors.memory import Memory, MemoryOutbox, Numbers
 
 TOO_LONG = ("ERR_TOO_LONG", "too long")
 

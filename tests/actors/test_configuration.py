@@ -9,7 +9,7 @@ from actors.events import ContactRemoved, RecordChanged
 from storage.errors import DatabaseUnavailable
 from storage.ids import CompanyId, ContactId
 from storage.snapshots import CompanySnapshot
-from tests.actors.memory import COMPANY, snapshot
+from tests.actors.company import COMPANY, snapshot
 
 OTHER = CompanyId(2)
 

@@ -18,7 +18,7 @@ from actors.tickets.commands import CreateTicket, Delivered, SendMessage, Update
 from storage.contacts import ContactPatch
 from storage.database import Database
 from storage.ids import ContactId, UserId
-from tests.actors.memory import NOW
+from tests.actors.company import NOW
 from tests.actors.world import FIRST, ONE, TWO, World, conversation, open_world
 
 ANN = UserId(1001)

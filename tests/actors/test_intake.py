@@ -14,7 +14,7 @@ from actors.tickets.commands import Delivered
 from engine import Actor, handler
 from engine.testing import open_system
 from storage.errors import DatabaseUnavailable
-from tests.actors.memory import COMPANY, LINE
+from tests.actors.company import COMPANY, LINE
 from tests.actors.world import conversation
 
 

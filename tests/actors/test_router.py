@@ -24,17 +24,8 @@ from actors.tickets.commands import (
 from engine import Actor, System, handler
 from engine.testing import open_system
 from storage.errors import DatabaseUnavailable, Duplicate, Poisoned
-from tests.actors.memory import (
-    COMPANY,
-    LINE,
-    NOW,
-    Clock,
-    Memory,
-    MemoryContacts,
-    Numbers,
-    Snapshots,
-    contact,
-)
+from tests.actors.company import COMPANY, LINE, NOW, Snapshots, contact
+from tests.actors.memory import Clock, Memory, MemoryContacts, Numbers
 
 
 class Tickets(Actor):

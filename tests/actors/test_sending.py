@@ -8,7 +8,8 @@ from actors.channels.base import Accepted, Rejected, Unknown
 from actors.sessions import CancelSend, ResolveUnknown, StartSession, StopSession
 from actors.sessions.sending import pause_before
 from storage.errors import DatabaseUnavailable, OutcomeUnknown, StaleVersion
-from tests.actors.memory import COMPANY, LINE, Memory, Numbers
+from tests.actors.company import COMPANY, LINE
+from tests.actors.memory import Memory, Numbers
 from tests.actors.sessions_kit import FarEnd, Link, open_link, status
 
 LOST = Unknown(reason="time-out after the request was written")

@@ -19,7 +19,8 @@ from actors.tickets.commands import (
 )
 from storage.errors import DatabaseUnavailable, OutcomeUnknown, StaleVersion, StorageError
 from storage.ids import TicketId
-from tests.actors.memory import ANN, BOB, COMPANY, LINE, NOW, OTHER_LINE, SALES, SUPPORT, Memory
+from tests.actors.company import ANN, BOB, COMPANY, LINE, NOW, OTHER_LINE, SALES, SUPPORT
+from tests.actors.memory import Memory
 from tests.actors.tickets_kit import ZOE, open_tickets, take, text
 
 VERDICTS = st.sampled_from(["ok", "ok", "ok", "ok", "later", "stale", "lost", "landed"])

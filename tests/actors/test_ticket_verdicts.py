@@ -18,7 +18,8 @@ from storage.errors import (
     UniqueViolation,
 )
 from storage.ids import ContactId, TicketId
-from tests.actors.memory import ANN, COMPANY, LINE, Memory, Numbers
+from tests.actors.company import ANN, COMPANY, LINE
+from tests.actors.memory import Memory, Numbers
 from tests.actors.tickets_kit import ZOE, open_tickets, ports, take, text
 
 

@@ -12,7 +12,8 @@ from actors.tickets.ports import TicketPorts
 from engine import System
 from engine.testing import open_system
 from storage.ids import ConnectionId, ContactId
-from tests.actors.memory import COMPANY, LINE, NOW, Clock, Memory, Numbers, Snapshots, contact
+from tests.actors.company import COMPANY, LINE, NOW, Snapshots, contact
+from tests.actors.memory import Clock, Memory, Numbers
 
 ZOE = ContactId(1)
 
