@@ -1,5 +1,6 @@
 """`chatia serve`: the whole server until a signal asks it to stop, then in reverse order."""
 
+import gc
 import logging
 import signal
 import sys
@@ -36,11 +37,23 @@ async def serve(
                     made = await seed(app, settings) if demo else None
                     if made is not None and simulate is not False:
                         nursery.start_soon(play, app.simulator, [made.account])
+                    settle_collector()
                     say(settings, port, made)
                     log.info("stopping on %s", signal.Signals(await anext(signals)).name)
                     nursery.cancel_scope.cancel()
                 outer.start_soon(_hurry, signals, outer.cancel_scope)
             outer.cancel_scope.cancel()
+
+
+def settle_collector() -> None:
+    """Take what the start made out of the cycle collector's sight, and have it look less often.
+
+    A message makes and frees hundreds of objects and hardly a cycle; at Python's thresholds the
+    collector took an eighth of the server's time. One young collection stays about a millisecond.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _hurry(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
