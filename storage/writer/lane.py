@@ -63,6 +63,7 @@ class Lane:
         self._session: Session | None = None
         self._armed = False
         self._closing = False
+        self._puzzled = False
         self._task: asyncio.Task[None] | None = None
         self._verdicts = Verdicts()
 
@@ -177,6 +178,7 @@ class Lane:
         self._settle(frame, busy)
         if failure is None:
             self.trouble_since = None
+            self._puzzled = False
             return []
         if frame.commit_sent and not (is_certain(failure) and not session.closed):
             return await self._look_up(frame, failure)
@@ -207,6 +209,10 @@ class Lane:
             session.terminate()
             return await self._retry(left, error)
         await self._roll_back(session)
+        if sqlstate(error) is None and not self._puzzled:
+            # Not Postgres' word against a unit: nobody is poison for one failure of ours.
+            self._puzzled = True
+            return await self._retry(left, error)
         if len(left) > 1:
             self.counters.bisected += 1
             middle = len(left) // 2

@@ -81,6 +81,12 @@ def next_id() -> int:
     return next(_numbers)
 
 
+def number_from(start: int) -> None:
+    """Begin the row ids of this process at `start`."""
+    global _numbers
+    _numbers = count(start)
+
+
 def made(key: str, *, company: int = 1) -> ThingMade:
     """An event about `key`."""
     return ThingMade(company_id=CompanyId(company), key=key)
