@@ -28,8 +28,8 @@ from storage.event_log import stream_positions
 from storage.ids import CompanyId
 from storage.secrets import SecretBox
 
-LIVE_TICKETS = 100_000
-"""Contacts kept in memory; beyond, the ones used least recently are put away."""
+LIVE_TICKETS = 20_000
+"""Contacts kept in memory, at most some 30 kB each; beyond, the least recently used are put away."""
 
 
 class DomainPorts(msgspec.Struct, kw_only=True):
