@@ -15,6 +15,7 @@ from api.resources import (
     connections,
     contacts,
     departments,
+    events,
     media,
     messages,
     operations,
@@ -58,6 +59,7 @@ def endpoints() -> Iterator[Endpoint]:
         media,
         page_loads,
         operations,
+        events,
         whatsapp,
     ):
         yield from module.routes
