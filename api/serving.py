@@ -41,6 +41,8 @@ async def serve(
                     say(settings, port, made)
                     log.info("stopping on %s", signal.Signals(await anext(signals)).name)
                     nursery.cancel_scope.cancel()
+                if postgres is not None:
+                    postgres.leave()
                 outer.start_soon(_hurry, signals, outer.cancel_scope)
             outer.cancel_scope.cancel()
 

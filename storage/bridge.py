@@ -6,6 +6,7 @@ callables and wake the other side once per batch, because a wake-up costs more t
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ import uvloop
 from trio.lowlevel import Abort
 
 from storage.errors import DatabaseUnavailable
-from storage.sqlstates import translated
+from storage.sqlstates import is_transient, translated
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -25,6 +26,9 @@ Callback = Callable[[], object]
 
 CONNECT_TIMEOUT = 5
 """Seconds one connection attempt may take."""
+
+CONNECT_PAUSE = 0.05
+"""Seconds between two attempts while Postgres is awaited."""
 
 
 class AsyncpgConnection(Protocol):
@@ -62,6 +66,25 @@ async def connect(
         server_settings={"application_name": application_name, **(settings or {})},
     )
     return cast("AsyncpgConnection", connection)
+
+
+async def connect_patiently(
+    dsn: str, patience: float, *, settings: Mapping[str, str] | None = None, application_name: str
+) -> AsyncpgConnection:
+    """Like `connect`, but for `patience` seconds a Postgres that is not there yet is awaited.
+
+    Raises:
+        DatabaseUnavailable: it does not answer.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return await connect(dsn, settings=settings, application_name=application_name)
+        except Exception as error:
+            if not is_transient(error) or time.monotonic() > deadline:
+                message = f"no connection: {error}"
+                raise DatabaseUnavailable(message) from error
+        await asyncio.sleep(CONNECT_PAUSE)
 
 
 class Waiter(Generic[T]):

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import trio
 
-from storage.bridge import AsyncpgConnection, Bridge, connect, open_bridge
+from storage.bridge import AsyncpgConnection, Bridge, connect_patiently, open_bridge
 from storage.errors import StorageError
 
 LOCK = 0x63_68_61_74_69_61
 """Advisory lock key: two programs that start together migrate one after the other."""
+
+PATIENCE = 3.0
+"""Seconds to wait for a Postgres that is just starting or restarting."""
 
 
 class UnknownRevision(StorageError):
@@ -36,7 +39,7 @@ async def upgrade(dsn: str, *, bridge: Bridge | None = None) -> str | None:
 
 
 async def _upgrade(bridge: Bridge, dsn: str) -> str | None:
-    open_connection = partial(connect, dsn, application_name="chatia-migrate")
+    open_connection = partial(connect_patiently, dsn, PATIENCE, application_name="chatia-migrate")
     connection = await bridge.call(open_connection)
     try:
         await bridge.call(connection.fetchval, "SELECT pg_advisory_lock($1)", LOCK)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.bridge import AsyncpgConnection, connect
+from storage.bridge import AsyncpgConnection, connect_patiently
 from storage.errors import DatabaseUnavailable
 from storage.sqlstates import is_transient, sqlstate
 
@@ -134,7 +134,7 @@ class Claimant:
             DatabaseUnavailable: Postgres does not answer.
         """
         deadline = time.monotonic() + patience
-        connection = await self._connect()
+        connection = await self._connect(patience)
         while not await connection.fetchval(TRY_LOCK, self._key):
             pid, holder = await self._holder(connection)
             if pid is not None and (take_over or (holder is not None and holder.is_dead())):
@@ -157,14 +157,10 @@ class Claimant:
         if self._connection is not None and not self._connection.is_closed():
             await self._connection.close(timeout=2.0)
 
-    async def _connect(self) -> AsyncpgConnection:
-        try:
-            connection = await connect(
-                self._dsn, settings=SETTINGS, application_name=self._me.application_name
-            )
-        except Exception as error:
-            message = f"no connection: {error}"
-            raise DatabaseUnavailable(message) from error
+    async def _connect(self, patience: float = 0.0) -> AsyncpgConnection:
+        connection = await connect_patiently(
+            self._dsn, patience, settings=SETTINGS, application_name=self._me.application_name
+        )
         self._ended.clear()
         connection.add_termination_listener(lambda _: self._ended.set())
         self._connection = connection

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -51,6 +52,9 @@ LONGEST_PAUSE = 5.0
 LOG_LIMIT = 16 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 
+RUNNING, LEAVING = b"running", b"leaving"
+"""What the program that holds the folder's lock is doing, as the lock's file says."""
+
 
 class PostgresFailed(RuntimeError):
     """The server did not become ready; the message ends with its log's last lines."""
@@ -60,9 +64,10 @@ class EmbeddedPostgres:
     """PostgreSQL for one data folder, from the wheel's programs.
 
     The first program on a folder runs the server and stops it; a second one attaches to it and
-    never stops it. A server that survived the death of its program is adopted. Linux ends the
+    never stops it, unless the first is just ending: then it waits and runs its own. Linux ends the
     server (fast shutdown, nothing is lost) when the *thread* that started it dies, so call
-    `start()` on the main thread.
+    `start()` on the main thread. A server that outlives its program is about to end for that
+    reason: its end is awaited, not its last moments used.
     """
 
     def __init__(self, data: Path | str, *, settings: Mapping[str, str] | None = None) -> None:
@@ -109,11 +114,8 @@ class EmbeddedPostgres:
             raise RuntimeError(message)
         self._user = account((self.data / "postgres").resolve())
         self._cluster = place(self.data, self._user)
-        self._lock = _try_lock(self.data / "postgres.lock")
-        if self._lock is not None:
-            if not (self._cluster / "PG_VERSION").exists():
-                self._create()
-            self._stopping = False
+        self._stopping = False
+        self._take_lock()
         deadline = time.monotonic() + START_TIMEOUT
         self._deaths = 0
         while not self._step():
@@ -125,6 +127,11 @@ class EmbeddedPostgres:
             time.sleep(min(self._pause(), START_PAUSE))
         return self
 
+    def leave(self) -> None:
+        """Tell programs that start from now on to wait until this one has stopped the server."""
+        if self._lock is not None:
+            _mark(self._lock, LEAVING)
+
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the server unless another program runs it; blocks until it is gone.
 
@@ -134,6 +141,7 @@ class EmbeddedPostgres:
         if self._lock is None:
             return
         self._stopping = True
+        self.leave()
         if at_once or not self._end(signal.SIGINT, STOP_TIMEOUT):
             self._end(signal.SIGQUIT, STOP_TIMEOUT)
         if self._process is not None:
@@ -146,9 +154,10 @@ class EmbeddedPostgres:
     async def supervise(self, on_restart: Callable[[], object] | None = None) -> None:
         """Restart the server whenever it dies, with growing pauses while it keeps dying.
 
-        Runs until cancelled; from a trio task of the main thread. Does nothing when attached.
+        Runs until cancelled; from a trio task of the main thread. When attached, it takes the
+        server over once the program that ran it is gone.
         """
-        while not self.attached:
+        while True:
             live = postmaster(self._cluster)
             if live is not None:
                 await _ended(live.pid)
@@ -182,18 +191,42 @@ class EmbeddedPostgres:
     def _step(self) -> bool:
         """Look once, do the next thing; True when the server accepts connections."""
         live = postmaster(self._cluster)
-        if live is not None:
-            return live.ready
         if self.attached:
-            # Its program may just be ending: then the folder is ours to run.
-            self._lock = _try_lock(self.data / "postgres.lock")
+            if live is not None and not self._others_leave():
+                return live.ready
+            self._take_lock()  # its program is ending, then the folder is ours to run
             return False
+        if live is not None:
+            return live.ready and not self._is_orphan(live)
         if self._process is not None:
             if self._process.poll() is None:
                 return False
             self._deaths += 1
         self._spawn()
         return False
+
+    def _take_lock(self) -> None:
+        """Become the program that runs the server, unless another one is."""
+        self._lock = _try_lock(self._lock_file)
+        if self._lock is not None:
+            _mark(self._lock, RUNNING)
+            if not (self._cluster / "PG_VERSION").exists():
+                self._create()
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.data / "postgres.lock"
+
+    def _others_leave(self) -> bool:
+        return self._lock_file.read_bytes() == LEAVING
+
+    def _is_orphan(self, live: Postmaster) -> bool:
+        """Whether the server is not ours; then it is asked to end, if the kernel has not already."""
+        if sys.platform != "linux" or (self._process and self._process.pid == live.pid):
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(live.pid, signal.SIGINT)
+        return True
 
     def _spawn(self) -> None:
         forget_stranger(self._cluster)
@@ -251,6 +284,12 @@ def _try_lock(path: Path) -> IO[bytes] | None:
         handle.close()
         return None
     return handle
+
+
+def _mark(lock: IO[bytes], state: bytes) -> None:
+    lock.truncate(0)
+    lock.write(state)
+    lock.flush()
 
 
 def _open_log(path: Path) -> IO[bytes]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from storage.database import open_database
 from storage.embedded import EmbeddedPostgres, PostgresFailed
 from storage.embedded.binaries import Account, install_folder
 from storage.embedded.cluster import place, postmaster, socket_folder
+from storage.embedded.server import LEAVING
 from storage.errors import Conflict
 from storage.migrate import UnknownRevision, render, upgrade
 from tests._postgres import roomy_memory
@@ -123,20 +125,60 @@ def test_the_server_ends_with_the_program_that_is_killed(data: Path) -> None:
         os.close(watch)
 
 
-async def test_a_server_that_survived_its_program_is_adopted(server: EmbeddedPostgres) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+async def test_a_server_whose_program_died_is_not_used_in_its_last_moments(
+    server: EmbeddedPostgres,
+) -> None:
     """Forgetting the process and the lock is all that the death of a program changes."""
     pid = server.pid
-    assert server._lock is not None
-    server._lock.close()
+    lock, server._lock = server._lock, None
     process, server._process = server._process, None
-    successor = EmbeddedPostgres(server.data, settings=SMALL).start()
-    assert (successor.pid, successor.attached) == (pid, False)
-    assert await query(successor.dsn, "SELECT 1") == 1
+    assert lock is not None
     assert process is not None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.to_thread.run_sync, process.wait)  # reaps, as init does for orphans
-        nursery.start_soon(trio.to_thread.run_sync, successor.stop)
+    lock.close()
+    successor = EmbeddedPostgres(server.data, settings=SMALL).start()
+    process.wait()
+    assert not successor.attached
+    assert successor.pid not in (None, pid)
+    assert await query(successor.dsn, "SELECT 1") == 1
+    successor.stop()
     assert successor.pid is None
+
+
+async def test_a_program_that_starts_while_another_stops_waits_and_runs_its_own(
+    data: Path,
+) -> None:
+    first = program(data)
+    assert first.stdout is not None
+    pid = int(first.stdout.readline().split()[0])
+    (data / "postgres.lock").write_bytes(LEAVING)
+    second = EmbeddedPostgres(data, settings=SMALL)
+    with ThreadPoolExecutor() as later:
+        later.submit(end, first)
+        second.start()
+    try:
+        assert not second.attached
+        assert second.pid not in (None, pid)
+        assert await query(second.dsn, "SELECT 1") == 1
+    finally:
+        second.stop(at_once=True)
+
+
+async def test_a_program_that_attached_takes_over_when_the_other_ends(data: Path) -> None:
+    first = program(data)
+    assert first.stdout is not None
+    first.stdout.readline()
+    second = EmbeddedPostgres(data, settings=SMALL).start()
+    assert second.attached
+    send, restarted = trio.open_memory_channel[None](1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(second.supervise, lambda: send.send_nowait(None))
+        end(first)
+        await restarted.receive()
+        nursery.cancel_scope.cancel()
+    assert not second.attached
+    assert await query(second.dsn, "SELECT 1") == 1
+    second.stop(at_once=True)
 
 
 async def test_a_second_program_attaches_and_never_stops_the_server(
