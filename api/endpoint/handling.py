@@ -13,6 +13,7 @@ from api.errors import NotAvailable, UnsupportedMedia, problem
 from api.http_types import Raw, Reply, Request, Response, Stream
 from api.logs import bound
 from api.parts import Parts
+from storage import faults
 from storage.errors import NotFound
 
 log = logging.getLogger("api.requests")
@@ -30,6 +31,8 @@ async def answer(endpoint: Endpoint, values: list[str], request: Request, parts:
         try:
             with trio.fail_after(endpoint.deadline or parts.settings.request_deadline):
                 response = await _served(endpoint, values, request, parts)
+            if endpoint.method != "GET":
+                faults.hit("http.before_200")
         except Exception as error:  # noqa: BLE001 (the edge of the program: every error is answered)
             response = refusal(error, request, endpoint)
     parts.metrics.count(endpoint.name, response.status)
