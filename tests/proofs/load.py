@@ -78,7 +78,6 @@ class Load:
         self._keys = 0
         self._numbers: Counter[tuple[int, str]] = Counter()
 
-
     async def login(self) -> None:
         """Let the admins in."""
         line = Line(self.port)

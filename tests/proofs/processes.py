@@ -68,8 +68,7 @@ class Program:
     async def ended(self, limit: float = START_LIMIT) -> int:
         """Wait for its end; returns the exit status."""
         with trio.fail_after(limit):
-            while (status := self._process.poll()) is None:
-                await trio.sleep(0.02)
+            status = await trio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
         self._file.close()
         return status
 
@@ -143,8 +142,10 @@ class FakeGraph:
         self.witness = folder / "witness.jsonl"
         self.port = free_port()
         self.program = Program(
-            ["bench.fake_graph", "--witness", str(self.witness), "--port", str(self.port)]
-            + ["--set", behaviour],
+            [
+                *f"bench.fake_graph --witness {self.witness} --port {self.port}".split(),
+                *("--set", behaviour),
+            ],
             {},
             folder / "graph.log",
         )
