@@ -11,8 +11,8 @@ from tests.proofs.history import AckSeen, History, Reply, Seen, Sent
 from tests.proofs.lines import Answer, Line, Lost, signed
 from tests.proofs.world import PASSWORD, Company
 
-PAUSE = 0.4
-"""Seconds between two tries while the server is away."""
+PAUSE = 0.05
+"""Seconds between two tries, at least; while nobody listens at all, there are none."""
 
 
 class Fates:
@@ -76,6 +76,7 @@ class Load:
         self.tokens: dict[int, str] = {}
         self._rng = random.Random(seed)
         self._keys = 0
+        self._looking = trio.Lock()
         self._numbers: Counter[tuple[int, str]] = Counter()
 
     async def login(self) -> None:
@@ -138,7 +139,7 @@ class Load:
             self.fates.note(self.fates.customers, answer)
             if answer is not None and answer.status == 200:
                 break
-            await trio.sleep(PAUSE if answer is None else max(PAUSE, answer.retry_after))
+            await self._pause(answer)
         heard.set()
         end = time.monotonic()
         self.fates.latencies.append(end - start)
@@ -151,6 +152,24 @@ class Load:
             return await line.call("POST", path, body, headers)
         except Lost:
             return None
+
+    async def _pause(self, answer: Answer | None) -> None:
+        """Wait as long as the server asks for; when it is gone, one of all looks for its return."""
+        if answer is not None:
+            await trio.sleep(max(PAUSE, answer.retry_after))
+            return
+        async with self._looking:
+            while True:
+                if await self._listens():
+                    return
+                await trio.sleep(PAUSE)
+
+    async def _listens(self) -> bool:
+        try:
+            await trio.aclose_forcefully(await trio.open_tcp_stream("127.0.0.1", self.port))
+        except OSError:
+            return False
+        return True
 
     async def agents(self, tickets: dict[tuple[int, str], int], rate: float) -> None:
         """Agents answer, `rate` replies per second over all tickets, until `stopping`."""
@@ -183,7 +202,7 @@ class Load:
             self.fates.note(self.fates.agents, answer)
             if answer is not None and answer.status == 200:
                 break
-            await trio.sleep(PAUSE if answer is None else max(PAUSE, answer.retry_after))
+            await self._pause(answer)
         self.history.replies[index] = Reply(company=company, key=key, outcome="ok")
 
     def saw(self, socket: str, company: int, event: str, payload: dict[str, object]) -> None:
