@@ -89,7 +89,7 @@ class Driver:
     ) -> None:
         gaps = self.gaps()
         due = time.monotonic() + next(gaps)
-        while time.monotonic() < self.deadline:
+        while max(due, time.monotonic()) < self.deadline:
             await trio.sleep(max(0.0, due - time.monotonic()))
             due += next(gaps)
             conversation = await get.receive()

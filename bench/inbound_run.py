@@ -232,7 +232,7 @@ def profiling(pid: int, seconds: float, target: Path | None) -> Generator[None]:
     if target is None or found is None:
         yield
         return
-    command = [found, "record", "-p", str(pid), "-d", str(int(seconds)), "-r", "250", "-t", "-g"]
+    command = [found, "record", "-p", str(pid), "-d", str(int(seconds)), "-r", "250", "-t"]
     recorder = subprocess.Popen(
         [*command, "-f", "raw", "-o", str(target)], stdout=subprocess.DEVNULL
     )

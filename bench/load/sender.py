@@ -142,6 +142,8 @@ class Sender:
         line = await self.connect()
         while time.monotonic() < self.stop_at:
             if rate:
+                if due >= self.stop_at:
+                    break
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 due += random.expovariate(rate)
             try:
