@@ -10,18 +10,37 @@ from api.endpoint.declaration import Endpoint
 from api.endpoint.table import RouteTable
 from api.openapi import document
 from api.resources import (
+    announcements,
     auth,
+    campaigns,
+    chatbots,
+    chats,
     companies,
+    company_book,
     connections,
     contacts,
+    department_options,
     departments,
     events,
+    file_lists,
+    flows,
+    helps,
+    integrations,
+    invoices,
+    later,
+    mailing_lists,
     media,
     messages,
     operations,
-    page_loads,
+    plans,
+    prompts,
+    quick_messages,
+    scheduled_messages,
+    schedules,
     settings,
+    tagging,
     tags,
+    ticket_notes,
     tickets,
     users,
 )
@@ -57,13 +76,35 @@ def endpoints() -> Iterator[Endpoint]:
         settings,
         companies,
         media,
-        page_loads,
+        announcements,
+        campaigns,
+        chatbots,
+        chats,
+        company_book,
+        department_options,
+        file_lists,
+        flows,
+        helps,
+        integrations,
+        invoices,
+        mailing_lists,
+        plans,
+        prompts,
+        quick_messages,
+        scheduled_messages,
+        schedules,
+        tagging,
+        ticket_notes,
+        later,
         operations,
         events,
         whatsapp,
     ):
         yield from module.routes
     yield from connections.sessions
+    yield from mailing_lists.items
+    yield from campaigns.settings
+    yield from ticket_notes.logs
     yield from media.pictures
     yield from routes
 

@@ -5,8 +5,10 @@ from typing import Final
 
 import sqlalchemy as sa
 from msgspec import field
+from sqlalchemy.dialects.postgresql import insert
 
-from storage.ids import ConnectionId, DepartmentId, UserId
+from storage.database import Tx
+from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
 from storage.metadata import (
     belongs_to,
     flag,
@@ -124,3 +126,11 @@ class CampaignShipping(TenantRow, frozen=True, kw_only=True, rename="camel"):
 rows: Final = Repo(campaigns, Campaign, campaigns.c.created_at.desc(), search=("name",))
 settings: Final = Repo(campaign_settings, CampaignSetting, campaign_settings.c.key)
 shippings: Final = Repo(campaign_shippings, CampaignShipping)
+
+
+async def set_setting(tx: Tx, company_id: CompanyId, key: str, value: str) -> None:
+    """Store a key's text."""
+    new = insert(campaign_settings).values(company_id=company_id, key=key, value=value)
+    row = [campaign_settings.c.company_id, campaign_settings.c.key]
+    changed = {"value": new.excluded.value, "updated_at": sa.func.now()}
+    await tx.execute(new.on_conflict_do_update(index_elements=row, set_=changed))

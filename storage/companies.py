@@ -1,14 +1,15 @@
 """Companies: the tenants of the installation."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
-from storage.database import Statements
+from storage.database import Statements, Tx
 from storage.ids import CompanyId, PlanId
 from storage.metadata import at, document, flag, metadata, moment, string
+from storage.search import by_name, contains
 from storage.sql import prepared
 
 companies = sa.Table(
@@ -78,3 +79,23 @@ async def all_of(source: Statements) -> list[Company]:
 async def touch_login(source: Statements, company_id: CompanyId) -> None:
     """Note that somebody of the company logged in now."""
     await source.execute(_LOGGED_IN, company=company_id)
+
+
+async def page(
+    source: Statements, *, search: str = "", number: int = 1, size: int = 20
+) -> tuple[list[Company], int]:
+    """Installation-wide: one page by name of the companies whose name contains `search`."""
+    wanted = contains(companies.c.name, search) if search else sa.true()
+    found = sa.select(companies).where(wanted)
+    ordered = found.order_by(by_name(companies.c.name), companies.c.id)
+    rows = await source.all(ordered.limit(size).offset((number - 1) * size), into=Company)
+    counted = sa.select(sa.func.count()).select_from(companies).where(wanted)
+    count: int = await source.value(counted)
+    return rows, count
+
+
+async def change(tx: Tx, company_id: CompanyId, values: dict[str, Any]) -> Company:
+    """Set these columns. Raises NotFound, and Conflict for a plan that is not there."""
+    mine = companies.c.id == company_id
+    statement = sa.update(companies).where(mine).values(**values, updated_at=sa.func.now())
+    return await tx.one(statement.returning(companies), into=Company)

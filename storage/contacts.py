@@ -1,5 +1,6 @@
 """Contacts: the end customers of a company, with every name a channel knows them by."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -7,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
-from storage.database import Statements
+from storage.database import Statements, Tx
 from storage.ids import CompanyId, ConnectionId, ContactId, CustomFieldId, UserId
 from storage.metadata import (
     at,
@@ -25,7 +26,8 @@ from storage.metadata import (
     string,
     version,
 )
-from storage.repo import Repo
+from storage.repo import Links, Repo
+from storage.search import one_of
 
 contacts = sa.Table(
     "contacts",
@@ -176,3 +178,27 @@ _repo: Final = Repo(contacts, Contact)
 async def get(source: Statements, company_id: CompanyId, contact_id: ContactId) -> Contact:
     """One contact. Raises NotFound."""
     return await _repo.get(source, company_id, contact_id)
+
+
+async def names_of(
+    source: Statements, company_id: CompanyId, contact_ids: Sequence[ContactId]
+) -> dict[ContactId, str]:
+    """The names of these contacts; those that are not there are left out."""
+    wanted = one_of(contacts.c.id, list(contact_ids), sa.BigInteger)
+    rows = await source.rows(
+        sa.select(contacts.c.id, contacts.c.name).where(contacts.c.company_id == company_id, wanted)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+_wallets: Final = Links(contact_wallets, "contact_id", "user_id")
+
+
+async def set_wallets(
+    tx: Tx, company_id: CompanyId, contact_id: ContactId, users: Sequence[UserId]
+) -> None:
+    """Make these users the ones whose customer a contact is.
+
+    Raises Conflict for a user that is not there.
+    """
+    await _wallets.replace(tx, company_id, contact_id, users)

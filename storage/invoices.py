@@ -7,6 +7,9 @@ from typing import Final
 import sqlalchemy as sa
 from msgspec import field
 
+from storage.database import Statements
+from storage.errors import NotFound
+from storage.ids import CompanyId
 from storage.metadata import flag, moment, number, optional, string
 from storage.plain_rows import TenantRow, tenant_table
 from storage.repo import Repo
@@ -77,3 +80,12 @@ class Subscription(TenantRow, frozen=True, kw_only=True, rename="camel"):
 
 rows: Final = Repo(invoices, Invoice, invoices.c.due_date.desc(), search=("detail",))
 standing: Final = Repo(subscriptions, Subscription)
+
+
+async def company_of(database: Statements, invoice_id: int) -> CompanyId:
+    """Installation-wide: whose invoice it is, for operators. Raises NotFound."""
+    wanted = sa.select(invoices.c.company_id).where(invoices.c.id == invoice_id)
+    found = await database.value(wanted)
+    if found is None:
+        raise NotFound
+    return CompanyId(found)

@@ -1,14 +1,17 @@
 """Contact lists: whom a campaign is sent to, apart from the company's contacts."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
 from msgspec import field
 
+from storage.database import Statements
+from storage.ids import CompanyId
 from storage.metadata import belongs_to, flag, owner, string
 from storage.plain_rows import TenantRow, tenant_table
 from storage.repo import Repo
-from storage.search import by_name
+from storage.search import by_name, one_of
 
 contact_lists = tenant_table(
     "contact_lists", string("name"), sa.UniqueConstraint("company_id", "name")
@@ -51,3 +54,19 @@ items: Final = Repo(
     by_name(contact_list_items.c.name),
     search=("name", "number"),
 )
+
+
+async def sizes(
+    source: Statements, company_id: CompanyId, list_ids: Sequence[int]
+) -> dict[int, int]:
+    """How many items each of these lists has; lists without any are left out."""
+    column = contact_list_items.c.list_id
+    counted = (
+        sa.select(column, sa.func.count())
+        .where(
+            contact_list_items.c.company_id == company_id,
+            one_of(column, list(list_ids), sa.BigInteger),
+        )
+        .group_by(column)
+    )
+    return {row[0]: row[1] for row in await source.rows(counted)}

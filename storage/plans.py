@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from storage.database import Statements
 from storage.ids import PlanId
 from storage.metadata import at, flag, metadata, number, string
+from storage.repo import Repo
 from storage.sql import prepared
 
 plans = sa.Table(
@@ -67,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+rows: Final = Repo(plans, Plan, plans.c.name, search=("name",))
 _GET: Final = prepared(
     sa.select(plans).where(plans.c.id == sa.bindparam("plan", type_=sa.BigInteger))
 )

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
+from sqlalchemy.dialects.postgresql import insert
 
 from storage.database import Statements, Tx
 from storage.ids import CompanyId, ContactId, TagId, TicketId
@@ -164,3 +165,16 @@ async def set_of_contact(
 ) -> None:
     """Make `chosen` the tags of a contact. Raises Conflict for a tag that is not there."""
     await _of_contact.replace(tx, company_id, contact_id, chosen)
+
+
+async def add_to_ticket(tx: Tx, company_id: CompanyId, ticket_id: TicketId, tag_id: TagId) -> None:
+    """Put a tag on a ticket, once. Raises Conflict for a tag or ticket that is not there."""
+    new = insert(ticket_tags).values(company_id=company_id, ticket_id=ticket_id, tag_id=tag_id)
+    await tx.execute(new.on_conflict_do_nothing())
+
+
+async def leave_lanes(tx: Tx, company_id: CompanyId, ticket_id: TicketId) -> None:
+    """Take every lane off a ticket."""
+    lanes = sa.select(tags.c.id).where(tags.c.company_id == company_id, tags.c.kanban == 1)
+    mine = (ticket_tags.c.company_id == company_id, ticket_tags.c.ticket_id == ticket_id)
+    await tx.execute(sa.delete(ticket_tags).where(*mine, ticket_tags.c.tag_id.in_(lanes)))

@@ -1,12 +1,15 @@
 """Ticket logs: who did what to a ticket, in order."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
+from storage.database import Statements
 from storage.ids import CompanyId, DepartmentId, LogId, TicketId, UserId
 from storage.metadata import at, belongs_to, company, metadata, owner, reference, row_id, string
+from storage.repo import Repo
 
 # A log line stays true after its user or department is gone: no foreign keys to them.
 ticket_logs = sa.Table(
@@ -34,3 +37,13 @@ class TicketLog(msgspec.Struct, frozen=True, kw_only=True):
     department_id: DepartmentId | None
     type: str
     created_at: datetime
+
+
+_rows: Final = Repo(ticket_logs, TicketLog, ticket_logs.c.id.desc())
+
+
+async def of_ticket(
+    source: Statements, company_id: CompanyId, ticket_id: TicketId
+) -> list[TicketLog]:
+    """The history of a ticket, the latest line first."""
+    return await _rows.where(source, company_id, ticket_logs.c.ticket_id == ticket_id)

@@ -1,6 +1,7 @@
 """Ticket notes: what agents write down about a case or a contact."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from storage.metadata import (
     row_id,
     string,
 )
+from storage.repo import Repo
 
 ticket_notes = sa.Table(
     "ticket_notes",
@@ -38,7 +40,7 @@ ticket_notes = sa.Table(
 )
 
 
-class TicketNote(msgspec.Struct, frozen=True, kw_only=True):
+class TicketNote(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A note of an agent; it outlives its ticket, not its contact."""
 
     company_id: CompanyId
@@ -49,3 +51,11 @@ class TicketNote(msgspec.Struct, frozen=True, kw_only=True):
     ticket_id: TicketId | None
     created_at: datetime
     updated_at: datetime
+
+
+rows: Final = Repo(ticket_notes, TicketNote, ticket_notes.c.id.desc(), search=("note",))
+
+
+def written_by(user_id: UserId) -> tuple[sa.ColumnElement[bool], ...]:
+    """Condition: the notes of one user."""
+    return (ticket_notes.c.user_id == user_id,)

@@ -2,6 +2,8 @@
 
 from api.endpoint.context import Ctx as Ctx
 from api.endpoint.context import PublicCtx as PublicCtx
+from api.endpoint.crud import Done as Done
+from api.endpoint.crud import crud as crud
 from api.endpoint.declaration import Endpoint as Endpoint
 from api.endpoint.declaration import Routes as Routes
 from api.endpoint.fields import Id as Id

@@ -77,7 +77,7 @@ class Routes:
     ) -> None:
         """`missing` is the family's code for a row of this noun that is not there."""
         self._prefix = prefix
-        self._tag = tag
+        self.tag = self._tag = tag
         self._guard = guard
         self._missing = missing
         self._strict = strict

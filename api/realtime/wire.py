@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from actors.chat_events import ChatChanged, ChatMessageCreated, ChatRemoved
 from actors.events import (
     ConnectionChanged,
     ConnectionRemoved,
@@ -32,6 +33,7 @@ from api.realtime import rooms
 from storage.events import DomainEvent
 from storage.ids import CompanyId, TicketId
 from storage.views import ConnectionView, TicketView
+from storage.views.chats import ChatView
 
 ONLY_DELETED: Final = frozenset(("closed", "nps"))
 """Statuses whose tickets leave the lists: no `update` follows the `delete`."""
@@ -235,6 +237,38 @@ def user_logged_in(event: UserLoggedIn) -> Iterator[Push]:
     }
     told = (rooms.user(event.user_id),)
     yield Push(told, f"company-{event.company_id}-auth", {"action": "update", "user": user})
+
+
+def _members(chat: ChatView) -> Rooms:
+    return tuple(rooms.user(member.user_id) for member in chat.users)
+
+
+@wire(ChatChanged)
+def chat_changed(event: ChatChanged) -> Iterator[Push]:
+    company_id, chat = event.company_id, event.chat
+    if event.read:
+        payload = {"action": "update", "chat": chat}
+        yield Push(_members(chat), f"company-{company_id}-chat-{chat.id}", payload)
+        yield Push(_members(chat), f"company-{company_id}-chat", payload)
+        return
+    action = "create" if event.created else "update"
+    for member in chat.users:
+        name = f"company-{company_id}-chat-user-{member.user_id}"
+        yield Push((rooms.user(member.user_id),), name, {"action": action, "record": chat})
+
+
+@wire(ChatRemoved)
+def chat_removed(event: ChatRemoved) -> Iterator[Push]:
+    told = tuple(rooms.user(user_id) for user_id in event.user_ids)
+    payload = {"action": "delete", "id": event.chat_id}
+    yield Push(told, f"company-{event.company_id}-chat", payload)
+
+
+@wire(ChatMessageCreated)
+def chat_message_created(event: ChatMessageCreated) -> Iterator[Push]:
+    payload = {"action": "new-message", "newMessage": event.message, "chat": event.chat}
+    for name in (f"chat-{event.chat.id}", "chat"):
+        yield Push(_members(event.chat), f"company-{event.company_id}-{name}", payload)
 
 
 class Noun(NamedTuple):

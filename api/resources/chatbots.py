@@ -1,0 +1,63 @@
+"""Chatbots: the menu tree of each department."""
+
+import msgspec
+from msgspec import field
+
+from api.endpoint import Ctx, Id, crud
+from storage import chatbots
+from storage.chatbots import Chatbot
+
+
+class ChatbotQuery(msgspec.Struct, kw_only=True):
+    """Those of one department, or below one of them."""
+
+    department_id: Id | None = field(name="queueId", default=None)
+    parent_id: Id | None = field(name="chatbotId", default=None)
+
+
+class ChatbotView(Chatbot, frozen=True, kw_only=True, rename="camel"):
+    """An option with those below it."""
+
+    options: tuple["ChatbotView", ...] = ()
+
+
+routes = crud(
+    "/chatbot",
+    chatbots.rows,
+    noun="chatbot",
+    missing="ERR_NO_CHATBOT_FOUND",
+    only=("create", "change", "delete"),
+    needs=("name",),
+)
+
+
+@routes.get()
+async def list_chatbots(ctx: Ctx, query: ChatbotQuery) -> list[ChatbotView]:
+    """List the options at the top, each with the tree below it; or those that are asked for."""
+    found = await chatbots.rows.all_of(ctx.parts.database, ctx.company_id)
+    if query.department_id is None and query.parent_id is None:
+        return [_tree(row, found) for row in found if row.parent_id is None]
+    return [
+        _tree(row, found)
+        for row in found
+        if (query.parent_id is None or row.parent_id == query.parent_id)
+        and query.department_id in (None, row.department_id)
+    ]
+
+
+@routes.get("/{chatbot_id}")
+async def show(ctx: Ctx, chatbot_id: int) -> ChatbotView:
+    """Show an option with the tree below it."""
+    row = await chatbots.rows.get(ctx.parts.database, ctx.company_id, chatbot_id)
+    return _tree(row, await chatbots.rows.all_of(ctx.parts.database, ctx.company_id))
+
+
+def _tree(row: Chatbot, found: list[Chatbot], above: frozenset[int] = frozenset()) -> ChatbotView:
+    """A ring of parents, which two changes can make, is cut where it closes."""
+    seen = above | {row.id}
+    below = [
+        _tree(other, found, seen)
+        for other in found
+        if other.parent_id == row.id and other.id not in seen
+    ]
+    return ChatbotView(**msgspec.structs.asdict(row), options=tuple(below))

@@ -1,0 +1,165 @@
+"""The companies of the installation, for operators: found, change, end."""
+
+import secrets
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from actors.events import RecordChanged
+from api.endpoint import Ctx, Done, Id, Page, Routes, Short, admin, super_user
+from api.endpoint.crud import SIZE
+from api.endpoint.times import moment
+from api.errors import Detail, Invalid, Missing
+from api.resources.companies import full_company
+from storage import companies, founding
+from storage.founding import NewCompany
+from storage.ids import CompanyId, PlanId
+from storage.users import NewUser
+from storage.views import CompanyView, company_view
+
+routes = Routes(tag="companies", guard=super_user, missing="ERR_NO_COMPANY_FOUND")
+
+
+class CompanyQuery(msgspec.Struct, kw_only=True, rename="camel"):
+    """Part of a name, and which page."""
+
+    search_param: Short = ""
+    page_number: Page = 1
+
+
+class CompanyPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of companies by name."""
+
+    companies: list[CompanyView]
+    count: int
+    has_more: bool
+
+
+class CompanyList(msgspec.Struct, frozen=True):
+    """Every company with its plan."""
+
+    companies: list[CompanyView]
+
+
+class CompanyBody(msgspec.Struct, kw_only=True, rename="camel"):
+    """A company as an operator writes it; `email` and `password` are its first admin's."""
+
+    name: Short | UnsetType = UNSET
+    phone: Short | UnsetType = UNSET
+    email: Short | UnsetType = UNSET
+    password: Short = ""
+    document: Short | UnsetType = UNSET
+    payment_method: Short | UnsetType = UNSET
+    status: bool | UnsetType = UNSET
+    plan_id: Id | UnsetType | None = UNSET
+    due_date: Short | UnsetType | None = UNSET
+    recurrence: Short | UnsetType = UNSET
+    timezone: Short | UnsetType = UNSET
+
+
+class Schedules(msgspec.Struct):
+    """A week's opening hours."""
+
+    schedules: list[dict[str, Any]]
+
+
+@routes.get("/companies")
+async def list_page(ctx: Ctx, query: CompanyQuery) -> CompanyPage:
+    """List companies by name."""
+    number = query.page_number
+    found, count = await companies.page(
+        ctx.parts.database, search=query.search_param.strip(), number=number, size=SIZE
+    )
+    more = count > (number - 1) * SIZE + len(found)
+    shown = [await full_company(ctx.parts.database, company.id) for company in found]
+    return CompanyPage(companies=shown, count=count, has_more=more)
+
+
+@routes.get("/companiesPlan")
+async def list_with_plans(ctx: Ctx) -> CompanyList:
+    """List every company with its plan."""
+    found = await companies.all_of(ctx.parts.database)
+    return CompanyList([await full_company(ctx.parts.database, company.id) for company in found])
+
+
+@routes.post("/companies")
+async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
+    """Found a company with its first admin.
+
+    Without a password the admin has none that anybody knows and asks for a new one.
+    """
+    if body.name is UNSET or not body.name.strip():
+        raise Invalid(Detail("$.name", "missing"))
+    email = "" if body.email is UNSET else body.email.strip().lower()
+    if "@" not in email[1:-1]:
+        raise Invalid(Detail("$.email", "not an address"))
+    values = _values(body)
+    plan = values.get("plan_id")
+    new = NewCompany(
+        name=body.name.strip(),
+        email=email,
+        phone=values.get("phone", ""),
+        document=values.get("document", ""),
+        plan_id=None if plan is None else PlanId(plan),
+        due_date=values.get("due_date"),
+    )
+    password = body.password or secrets.token_urlsafe(24)
+    hashed = await ctx.parts.auth.passwords.hash(password)
+    first = NewUser(name="Admin", email=email, password_hash=hashed, profile="admin")
+    founded = await founding.create_company(ctx.parts.database, new, first)
+    return await full_company(ctx.parts.database, founded.company.id)
+
+
+@routes.put("/companies/{company_id}")
+async def update(ctx: Ctx, company_id: CompanyId, body: CompanyBody) -> CompanyView:
+    """Change any company: its plan, its due date, whether it may work."""
+    await _changed(ctx, company_id, _values(body))
+    return await full_company(ctx.parts.database, company_id)
+
+
+@routes.put("/companies/{company_id}/schedules", guard=admin)
+async def set_schedules(ctx: Ctx, company_id: CompanyId, body: Schedules) -> CompanyView:
+    """Set a company's opening hours: its admins, and operators."""
+    if company_id != ctx.company_id and not ctx.principal.is_super:
+        raise Missing(code="ERR_NO_COMPANY_FOUND")
+    await _changed(ctx, company_id, {"schedules": body.schedules})
+    return await full_company(ctx.parts.database, company_id)
+
+
+@routes.delete("/companies/{company_id}")
+async def remove(ctx: Ctx, company_id: CompanyId) -> Done:
+    """End a company with everything it has; not one's own."""
+    if company_id == ctx.company_id:
+        raise Invalid(Detail("$", "nobody ends the own company"))
+    await _changed(ctx, company_id, {"status": False})
+    system = ctx.parts.system
+    for kind in ("session", "router", "ticket"):
+        for address in system.addresses(kind):
+            key = address.key
+            if key == company_id or (isinstance(key, tuple) and key[0] == company_id):
+                await system.stop(address)
+    await founding.delete_company(ctx.parts.database, company_id)
+    ctx.parts.snapshots.invalidate(company_id)
+    return Done("Company deleted")
+
+
+async def _changed(ctx: Ctx, company_id: CompanyId, values: dict[str, Any]) -> None:
+    async with ctx.parts.database.begin(company_id) as tx:
+        company = await companies.change(tx, company_id, values)
+        event = RecordChanged(
+            company_id=company_id,
+            noun="company",
+            action="update",
+            record_id=company_id,
+            record=company_view(company),
+        )
+        tx.publish(event)
+
+
+def _values(body: CompanyBody) -> dict[str, Any]:
+    given = msgspec.structs.asdict(body)
+    values = {n: v for n, v in given.items() if v is not UNSET and n != "password"}
+    if "due_date" in values:
+        values["due_date"] = moment(values["due_date"], "UTC", "$.dueDate")
+    return values

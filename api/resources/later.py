@@ -1,0 +1,163 @@
+"""Routes of the family whose behaviour is not built yet: declared, and answered with 501.
+
+Nothing here pretends: no row is written, no message sent, no payment noted. A route leaves this
+list when its module declares it.
+"""
+
+import inspect
+from typing import Final
+
+from api.endpoint import Ctx, PublicCtx, Routes, admin, public, super_user, user
+from api.endpoint.guards import Guard
+
+routes = Routes(tag="later")
+
+LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
+    # the installation's own external API, by company token
+    ("GET", "/api/companies", public, "List companies for the external API"),
+    ("POST", "/api/companies", public, "Found a company by the external API"),
+    ("DELETE", "/api/companies/{key}", public, "End a company by the external API"),
+    ("GET", "/api/companies/{key}", public, "Show a company to the external API"),
+    ("PUT", "/api/companies/{key}", public, "Change a company by the external API"),
+    ("PUT", "/api/companies/{key}/schedules", public, "Set opening hours by the external API"),
+    ("GET", "/api/companiesEmail/{key}", public, "Find a company by its address"),
+    ("GET", "/api/contacts", public, "List contacts for the external API"),
+    ("GET", "/api/contacts-count", public, "Count contacts for the external API"),
+    ("GET", "/api/helps", public, "List help pages for the external API"),
+    ("POST", "/api/helps", public, "Add a help page by the external API"),
+    ("DELETE", "/api/helps/{key}", public, "Delete a help page by the external API"),
+    ("GET", "/api/helps/{key}", public, "Show a help page to the external API"),
+    ("PUT", "/api/helps/{key}", public, "Change a help page by the external API"),
+    ("GET", "/api/invoices", public, "List invoices for the external API"),
+    ("POST", "/api/invoices", public, "Write an invoice by the external API"),
+    ("DELETE", "/api/invoices/{key}", public, "Delete an invoice by the external API"),
+    ("GET", "/api/invoices/{key}", public, "Show an invoice to the external API"),
+    ("PUT", "/api/invoices/{key}", public, "Change an invoice by the external API"),
+    ("GET", "/api/invoicesCompany/{key}", public, "List a company's invoices"),
+    ("POST", "/api/messages/checkNumber", public, "Look a number up at the channel"),
+    ("POST", "/api/messages/send", public, "Send a message by a connection's token"),
+    ("POST", "/api/messages/send/linkImage", public, "Send a picture by its address"),
+    ("GET", "/api/messagesRange", public, "List messages of some days"),
+    ("GET", "/api/partners", public, "List partners for the external API"),
+    ("POST", "/api/partners", public, "Add a partner by the external API"),
+    ("DELETE", "/api/partners/{key}", public, "Delete a partner by the external API"),
+    ("GET", "/api/partners/{key}", public, "Show a partner to the external API"),
+    ("PUT", "/api/partners/{key}", public, "Change a partner by the external API"),
+    ("GET", "/api/plans", public, "List plans for the external API"),
+    ("POST", "/api/plans", public, "Add a plan by the external API"),
+    ("DELETE", "/api/plans/{key}", public, "Delete a plan by the external API"),
+    ("GET", "/api/plans/{key}", public, "Show a plan to the external API"),
+    ("PUT", "/api/plans/{key}", public, "Change a plan by the external API"),
+    ("GET", "/api/users/{key}", public, "Find a user by the address"),
+    # accounts
+    ("POST", "/auth/signup", public, "Sign a company up"),
+    ("POST", "/companies/cadastro", public, "Sign a company up, as older clients do"),
+    ("POST", "/auth/forgot-password", public, "Ask for a new password by mail"),
+    ("POST", "/auth/reset-password", public, "Set a new password by the mailed token"),
+    ("POST", "/forgetpassword/{key}", public, "Ask for a new password, as older clients do"),
+    (
+        "POST",
+        "/resetpasswords/{key}/{token}/{folder}",
+        public,
+        "Set a new password, as older clients do",
+    ),
+    ("GET", "/auth/impersonate/{company_id}", super_user, "Act as a company's admin"),
+    ("POST", "/auth/impersonate/back", user, "End acting as somebody else"),
+    # contacts and messages
+    ("POST", "/contacts/import", admin, "Import the phone's address book"),
+    ("GET", "/contacts/profile/{key}", user, "Look a contact up at the channel"),
+    ("POST", "/message/forward", user, "Forward a message"),
+    ("POST", "/messages/forward", user, "Forward a message, as other clients do"),
+    ("POST", "/messages/PIX/{ticket_id}", user, "Send a Pix payment card"),
+    ("POST", "/messages/call/{ticket_id}", user, "Send a call button"),
+    ("POST", "/messages/copy/{ticket_id}", user, "Send a copy button"),
+    ("POST", "/messages/lista/{ticket_id}", user, "Send a list"),
+    ("POST", "/messages/url/{ticket_id}", user, "Send a link button"),
+    ("GET", "/messages/transcribeAudio/{key}", user, "Write a voice message down"),
+    ("GET", "/messages/{message_id}/history", user, "Show a message's earlier texts"),
+    # reports
+    ("GET", "/contacts-report", admin, "Report on contacts"),
+    ("GET", "/ticketreport/reports", admin, "Report on tickets"),
+    # files of settings
+    ("POST", "/settings-whitelabel/logo", super_user, "Set the installation's logo"),
+    ("POST", "/settings/logo", super_user, "Set the installation's logo, as other clients do"),
+    ("POST", "/settings/cert-upload", super_user, "Keep a payment certificate"),
+    ("POST", "/settings/privateFile", super_user, "Keep a private file of a setting"),
+    ("POST", "/settings/publicFile", super_user, "Keep a public file of a setting"),
+    # payments
+    ("POST", "/subscription", admin, "Start paying an invoice"),
+    ("POST", "/subscription/create/webhook", super_user, "Register a payment webhook"),
+    ("POST", "/subscription/asaaswebhook/{key}", public, "Take an Asaas notice"),
+    ("POST", "/subscription/asaaswebhook", public, "Take an Asaas notice without a type"),
+    ("POST", "/subscription/mercadopagowebhook/{key}", public, "Take a Mercado Pago notice"),
+    ("POST", "/subscription/mercadopagowebhook", public, "Take one without a type"),
+    ("POST", "/subscription/stripewebhook/{key}", public, "Take a Stripe notice"),
+    ("POST", "/subscription/stripewebhook", public, "Take a Stripe notice without a type"),
+    ("POST", "/subscription/webhook/{key}", public, "Take an Efi notice"),
+    ("POST", "/subscription/webhook", public, "Take an Efi notice without a type"),
+    ("POST", "/subscription/webhook/pix/{key}", public, "Take a Pix notice"),
+    # WhatsApp Web, Meta pages
+    ("POST", "/closedimported/{connection_id}", admin, "Close the tickets of a history import"),
+    ("POST", "/facebook", admin, "Connect Facebook pages"),
+    ("POST", "/whatsapp-restart", admin, "Connect every session again"),
+    ("DELETE", "/whatsappsession/admin/{connection_id}", super_user, "End any company's session"),
+    ("DELETE", "/whatsapp-admin/{connection_id}", super_user, "Delete any company's connection"),
+    ("GET", "/whatsapp-admin/{connection_id}", super_user, "Show any company's connection"),
+    ("PUT", "/whatsapp-admin/{connection_id}", super_user, "Change any company's connection"),
+    ("GET", "/whatsapp/privacy/{connection_id}", admin, "Show a number's privacy"),
+    ("PUT", "/whatsapp/privacy/{connection_id}", admin, "Change a number's privacy"),
+    ("GET", "/whatsappsession/refresh/{connection_id}", user, "Ask for a new QR code"),
+    ("POST", "/whatsappsession/{connection_id}/reset", admin, "Forget a session's keys"),
+    (
+        "POST",
+        "/whatsappsession/{connection_id}/capture-token",
+        admin,
+        "Take a session over from a browser",
+    ),
+    ("GET", "/wavoip/{connection_id}", user, "Show a connection's telephony token"),
+    ("POST", "/wavoip/{connection_id}", admin, "Set a connection's telephony token"),
+    ("DELETE", "/wavoip/{connection_id}", admin, "Delete a connection's telephony token"),
+    # what another fork does to its own machine
+    ("POST", "/build-capture-extension", super_user, "Build the browser extension"),
+    ("POST", "/restart", super_user, "Restart the server"),
+    ("GET", "/docker/containers", super_user, "List containers"),
+    ("GET", "/docker/containers/{key}/check-update", super_user, "Look for a newer image"),
+    ("POST", "/docker/containers/{key}/restart", super_user, "Restart a container"),
+    ("POST", "/docker/containers/{key}/update", super_user, "Update a container"),
+    ("GET", "/docker/status", super_user, "Tell whether containers can be managed"),
+    ("GET", "/docker/updates/daily-check", super_user, "Show the daily look for updates"),
+    ("POST", "/docker/updates/refresh", super_user, "Look for updates"),
+    ("POST", "/docker/updates/update-all", super_user, "Update every container"),
+    ("GET", "/ticketz/registry", super_user, "Show the installation's registration"),
+    ("POST", "/ticketz/registry", super_user, "Register the installation"),
+    ("GET", "/translations", user, "Show changed texts of the frontend"),
+    ("POST", "/translations", super_user, "Change texts of the frontend"),
+    ("GET", "/translations/languages", user, "List the frontend's languages"),
+)
+"""Method, path, who may ask once it is built, what it is for."""
+
+
+def _declare(method: str, path: str, guard: Guard, summary: str) -> None:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    context = PublicCtx if guard.public else Ctx
+
+    async def handler(ctx: PublicCtx, **_: object) -> None:
+        raise NotImplementedError  # never reached: an unbuilt route is answered before
+
+    hints: dict[str, object] = {name: int if name.endswith("_id") else str for name in names}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("ctx", *names)]
+    handler.__annotations__ = {"ctx": context, **hints, "return": None}
+    handler.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    handler.__name__ = handler.__qualname__ = _name(method, path)
+    handler.__doc__ = f"{summary}."
+    routes.route(method, path, guard=guard, built=False)(handler)
+
+
+def _name(method: str, path: str) -> str:
+    parts = [part.strip("{}").replace("-", "_") for part in path.split("/") if part]
+    return "_".join([method.lower(), *parts])
+
+
+for _row in LATER:
+    _declare(*_row)
