@@ -33,13 +33,6 @@ class ColumnType(NamedTuple):
         return self.array == "text" and str in self.accepts
 
 
-def _aware(value: dt.datetime) -> dt.datetime:
-    if value.tzinfo is None:
-        message = "a naive time"
-        raise ValueError(message)
-    return value
-
-
 def _naive(value: dt.datetime) -> dt.datetime:
     if value.tzinfo is not None:
         message = "a time with a zone"
@@ -125,7 +118,7 @@ def column_type(column: sa.Column[Any]) -> ColumnType:
             "text", None, (str,), check=_at_most(kind.length) if kind.length else None
         )
     if isinstance(kind, sa.DateTime):
-        array, check = ("timestamptz", _aware) if kind.timezone else ("timestamp", _naive)
+        array, check = ("timestamptz", None) if kind.timezone else ("timestamp", _naive)
         return ColumnType(array, None, (dt.datetime,), check=check)
     for sa_type, array, bits in _INTEGERS:
         if isinstance(kind, sa_type):

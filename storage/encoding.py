@@ -3,10 +3,11 @@
 The checks of a row depend only on its values' types; they are worked out once per combination.
 """
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from storage.array_literals import array_literal
 from storage.column_types import Check, ColumnType, refuse
 
 _NONE = type(None)
@@ -26,20 +27,15 @@ def _picker(places: Sequence[int]) -> Callable[[Values], Values] | None:
     return itemgetter(*places)
 
 
-def _by_width(
-    present: Sequence[tuple[int, ColumnType]],
-) -> Iterator[tuple[Callable[[Values], Values], int, int]]:
-    for bounds in {kind.bounds for _, kind in present if kind.bounds}:
-        pick = _picker([place for place, kind in present if kind.bounds == bounds])
-        assert pick is not None
-        yield pick, *bounds
-
-
 class Plan(NamedTuple):
     """How to check rows whose values have one combination of types."""
 
     texts: Callable[[Values], Values] | None
-    integers: tuple[tuple[Callable[[Values], Values], int, int], ...]
+    integers: Callable[[Values], Values] | None
+    low: int
+    high: int
+    """Within these every integer fits its column; beyond them each is checked by itself."""
+    stamps: Callable[[Values], Values] | None
     checks: tuple[tuple[int, Check], ...]
     seqs: tuple[int, ...]
     cost: int
@@ -66,20 +62,24 @@ class Encoder:
             Poisoned: Postgres would refuse a value: wrong type or range, U+0000, lone surrogate.
         """
         plan = self._plans.get(tuple(map(type, values))) or self._plan(values)
-        size = plan.cost
-        for pick, low, high in plan.integers:
-            integers = pick(values)
-            if max(integers) > high or min(integers) < low:
+        texts, integers, low, high, stamps, checks, seqs, size = plan
+        if integers is not None:
+            numbers = integers(values)
+            if max(numbers) > high or min(numbers) < low:
                 self._check_ranges(values)
-        if plan.texts is not None:
-            text = "".join(plan.texts(values))
+        if texts is not None:
+            text = "".join(texts(values))
             size += len(text)
             if not text.isascii() or "\0" in text:
                 size += self._check_texts(values)
-        if plan.checks:
+        if stamps is not None:
+            for stamp in stamps(values):
+                if stamp.tzinfo is None:
+                    raise refuse(self._label, "a naive time")
+        if checks:
             values, more = self._apply(plan, values)
             size += more
-        return values, plan.seqs, size
+        return values, seqs, size
 
     def _apply(self, plan: Plan, values: Values) -> tuple[Values, int]:
         encoded = list(values)
@@ -127,9 +127,14 @@ class Encoder:
             for place, (_, kind) in enumerate(self._columns)
             if self._accepts(place, values[place])
         ]
+        bounds = [kind.bounds for _, kind in present if kind.bounds]
+        # Ids rarely pass 32 bits, so one look at the extremes mostly does for columns of any width.
         plan = Plan(
             texts=_picker([p for p, kind in present if kind.is_text]),
-            integers=tuple(_by_width(present)),
+            integers=_picker([p for p, kind in present if kind.bounds]),
+            low=max((low for low, _ in bounds), default=0),
+            high=min((high for _, high in bounds), default=0),
+            stamps=_picker([p for p, kind in present if kind.array == "timestamptz"]),
             checks=tuple((place, kind.check) for place, kind in present if kind.check),
             seqs=tuple(p for p, value in enumerate(values) if type(value) is self._seq_type),
             cost=_ROW_COST + _VALUE_COST * len(values),
@@ -152,4 +157,11 @@ class Encoder:
             isinstance(value, bool) and bool not in kind.accepts and object not in kind.accepts
         ):
             raise refuse(self._name(place), f"{type(value).__name__} for {kind.array}")
+        if kind.check is None:
+            try:
+                array_literal([value])
+            except TypeError as error:  # a subclass that has no JSON form
+                raise refuse(self._name(place), str(error)) from error
+            except UnicodeEncodeError:
+                pass  # found again among the texts
         return True

@@ -50,6 +50,7 @@ class IdBlocks:
 
         Raises:
             LookupError: the block is empty, or `take` was never called: await `take`.
+            DatabaseUnavailable: the database was closed.
         """
         if self._left.get(table, 0) <= self._block // 2:
             self._refill(table)

@@ -105,7 +105,6 @@ def test_a_declaration_that_cannot_work_fails_at_once() -> None:
         ("short", "longer"),
         ("flag", 1),
         ("price", 1.5),
-        ("at", dt.datetime(2026, 1, 1)),  # noqa: DTZ001
         ("local", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
         ("token", "not a uuid"),
         ("raw", "text"),
@@ -124,6 +123,11 @@ def test_a_value_that_postgres_would_refuse_is_poison_at_submission(
     values = (1, value) if column == "id" else (1, 2, value)
     with pytest.raises(Poisoned, match=column):
         statement.encoder.encode(values)
+
+
+def test_a_time_without_a_zone_is_poison_at_submission() -> None:
+    with pytest.raises(Poisoned, match="naive"):
+        insert(rows, "company_id", "id", "at").encoder.encode((1, 2, dt.datetime(2026, 1, 1)))  # noqa: DTZ001
 
 
 def test_keys_guards_and_raised_values_may_not_be_null() -> None:
@@ -219,6 +223,12 @@ class Colour(Enum):
     RED = "red"
 
 
+class Word(str):
+    """A text of one's own make."""
+
+    __slots__ = ()
+
+
 class Level(IntEnum):
     """An integer column's named values."""
 
@@ -230,8 +240,9 @@ async def test_named_values_travel_as_what_they_name(database: Database, dsn: st
         ([3],)
     ]
     encoder = insert(rows, "company_id", "id", "text").encoder
-    with pytest.raises(Poisoned):
-        encoder.encode((1, 2, Colour.RED))
+    for stranger in (Colour.RED, Word("red")):
+        with pytest.raises(Poisoned):
+            encoder.encode((1, 2, stranger))
 
 
 async def test_special_numbers_and_bytes_survive(database: Database, dsn: str) -> None:
