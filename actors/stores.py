@@ -1,6 +1,6 @@
 """The actors' ports on Postgres; tests put fakes in their place."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from storage import contact_book, conversations, dead_letters, outbox_queue
@@ -66,6 +66,24 @@ class PgContacts:
 
     async def load(self, company_id: CompanyId, contact_id: ContactId) -> Loaded:
         return await conversations.load_conversations(self._database, company_id, contact_id)
+
+    async def unsettled(
+        self,
+        company_id: CompanyId,
+        connection_id: ConnectionId,
+        contact_id: ContactId,
+        since: datetime,
+    ) -> Sequence[OutboxId]:
+        return await outbox_queue.unsettled_sends(
+            self._database, company_id, connection_id, contact_id, since
+        )
+
+    async def known(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> Collection[str]:
+        return await outbox_queue.own_messages_by_provider_id(
+            self._database, company_id, connection_id, provider_ids
+        )
 
 
 class PgDeadLetters:

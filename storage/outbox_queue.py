@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from storage.database import Database
 from storage.early_statuses import EarlyStatus, early_statuses
-from storage.ids import CompanyId, ConnectionId, MessageId, OutboxId
+from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, OutboxId
 from storage.messages import Message, messages
 from storage.metadata import columns_of
 from storage.outbox import LIVE_STATES, OutboxRow, outbox
@@ -69,6 +69,15 @@ IN_DOUBT = prepared(
         outbox.c.state.in_((sa.literal_column("'sending'"), sa.literal_column("'unknown'"))),
     )
     .order_by(outbox.c.id)
+)
+UNSETTLED = prepared(
+    sa.select(outbox.c.id).where(
+        outbox.c.company_id == _COMPANY,
+        outbox.c.connection_id == _CONNECTION,
+        outbox.c.contact_id == sa.bindparam("contact_id", type_=sa.BigInteger),
+        outbox.c.state.in_((sa.literal_column("'sending'"), sa.literal_column("'unknown'"))),
+        outbox.c.sending_at > sa.bindparam("since", type_=sa.DateTime(timezone=True)),
+    )
 )
 BY_IDS = prepared(
     sa.select(*_ROW).where(outbox.c.company_id == _COMPANY, outbox.c.id == sa.any_(_IDS))
@@ -137,6 +146,24 @@ async def rows_in_doubt(
     return await database.all(
         IN_DOUBT, company_id=company_id, connection_id=connection_id, into=OutboxRow
     )
+
+
+async def unsettled_sends(
+    database: Database,
+    company_id: CompanyId,
+    connection_id: ConnectionId,
+    contact_id: ContactId,
+    since: datetime,
+) -> list[OutboxId]:
+    """Sends of a conversation that began after `since` and have no known outcome."""
+    rows = await database.rows(
+        UNSETTLED,
+        company_id=company_id,
+        connection_id=connection_id,
+        contact_id=contact_id,
+        since=since,
+    )
+    return [OutboxId(row[0]) for row in rows]
 
 
 async def outbox_rows(

@@ -5,8 +5,7 @@ deliveries that come under that name wait for it, in their order.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from actors.channels.base import InboundMessage
@@ -22,6 +21,8 @@ from actors.router.commands import (
     UpdateContact,
 )
 from actors.router.desk import ContactDesk
+from actors.router.echoes import Echoes, echoes_in
+from actors.router.holding import Holding
 from actors.router.naming import EXPECTED, Naming
 from actors.router.ports import RouterPorts
 from actors.tickets.commands import Delivered, TakeInbound
@@ -53,11 +54,12 @@ class RouterActor(Actor, accepts=RouterCommand):
     def __init__(self, ports: RouterPorts, company_id: CompanyId) -> None:
         self._ports = ports
         self._company_id = company_id
-        self._naming = Naming(ports, company_id, lambda: self.system, self._hold)
+        self._holding = Holding(lambda turn: self._route(turn, self._names(turn.command)))
+        self._echoes = Echoes(ports, company_id)
+        self._naming = Naming(ports, company_id, lambda: self.system, self._holding.hold)
         self._cache = self._naming.cache
         self._desk = ContactDesk(ports.store, self._naming, company_id)
         self._parked: dict[Alias, Parking] = {}
-        self._held: dict[ContactId, list[Turn[DeliverInbound]]] = {}
 
     @handler(fold=256)
     async def deliver(self, turns: Sequence[Turn[DeliverInbound]]) -> None:
@@ -126,11 +128,31 @@ class RouterActor(Actor, accepts=RouterCommand):
         self.start_soon(self._settle, parking, turn.command)
 
     def _forward(self, turn: Turn[DeliverInbound], known: Known) -> None:
-        held = self._held.get(known.contact_id)
-        if held is not None:
-            turn.defer()
-            held.append(turn)
+        if self._holding.keep(known.contact_id, turn):
             return
+        if echoes := echoes_in(turn.command.conversation):
+            turn.defer()
+            self._holding.begin(known.contact_id)
+            self.start_soon(self._pass_echoes, turn, known, echoes)
+        else:
+            self._hand_on(turn, known)
+
+    async def _pass_echoes(
+        self, turn: Turn[DeliverInbound], known: Known, echoes: Sequence[str]
+    ) -> None:
+        """Hands on own messages once they cannot be those of a send whose id is still to come."""
+        failure: Exception | None = None
+        try:
+            await self._echoes.settled(turn.command.connection_id, known.contact_id, echoes)
+        except StorageError as error:
+            failure = error
+            turn.fail(error)
+        else:
+            self._hand_on(turn, known)
+        finally:
+            self._holding.end(known.contact_id, error=failure)
+
+    def _hand_on(self, turn: Turn[DeliverInbound], known: Known) -> None:
         command = turn.command
         conversation = command.conversation
         if known.unnamed and conversation.name:
@@ -148,21 +170,6 @@ class RouterActor(Actor, accepts=RouterCommand):
                 channel = self._network(command.connection_id)
                 names = aliases_of(channel, inbound.new_identity)
                 self.start_soon(self._join, known.contact_id, names, inbound.new_identity.phone)
-
-    @contextmanager
-    def _hold(self, *contacts: ContactId) -> Generator[None]:
-        """Keeps deliveries for these contacts back; they go on, looked up anew, after the block."""
-        waiting: list[Turn[DeliverInbound]] = []
-        free = [contact for contact in contacts if contact not in self._held]
-        for contact in free:
-            self._held[contact] = waiting
-        try:
-            yield
-        finally:
-            for contact in free:
-                del self._held[contact]
-            for turn in waiting:
-                self._route(turn, self._names(turn.command))
 
     async def _settle(self, parking: Parking, command: DeliverInbound) -> None:
         """Commits what is not known about the names, then lets the parked deliveries go."""

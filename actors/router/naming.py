@@ -1,7 +1,7 @@
 """Which names mean which contact: read in one statement, committed before they are used."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 
 from actors.channels.base import Conversation
 from actors.router.aliases import Alias, AliasCache, Known, number_of
@@ -16,7 +16,7 @@ from storage.ids import CompanyId, ConnectionId, ContactId
 EXPECTED = (Refusal, StorageError, ActorCrashed, ActorStopped)
 """What a task of the router hands to its askers instead of crashing the router."""
 
-Hold = Callable[..., AbstractContextManager[None]]
+Hold = Callable[..., AbstractAsyncContextManager[None]]
 """Keeps deliveries for some contacts back while the block runs."""
 
 TRIES = 5
@@ -111,7 +111,7 @@ class Naming:
         system = self._system()
         retire = Retire(company_id=self._company_id, contact_id=loser, winner=winner)
         absorb = Absorb(company_id=self._company_id, contact_id=winner, loser=loser)
-        with self._hold(winner, loser):
+        async with self._hold(winner, loser):
             await system.ask(retire)
             try:
                 await system.ask(absorb)
@@ -125,7 +125,7 @@ class Naming:
     async def remove(self, contact_id: ContactId) -> None:
         """Deletes a contact after its ticket actor has stopped deciding."""
         system = self._system()
-        with self._hold(contact_id):
+        async with self._hold(contact_id):
             retire = Retire(company_id=self._company_id, contact_id=contact_id)
             await system.ask(retire)
             try:

@@ -1,6 +1,7 @@
 """What the router needs from the world."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -9,7 +10,7 @@ from actors.ports import Clock, DeadLetters, Ids, Saver, Snapshots, utc_now
 from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
-from storage.ids import CompanyId, ContactId
+from storage.ids import CompanyId, ConnectionId, ContactId, OutboxId
 
 
 class ContactStore(Protocol):
@@ -26,6 +27,22 @@ class ContactStore(Protocol):
     ) -> Sequence[CustomField]: ...
 
     async def load(self, company_id: CompanyId, contact_id: ContactId) -> Loaded: ...
+
+    async def unsettled(
+        self,
+        company_id: CompanyId,
+        connection_id: ConnectionId,
+        contact_id: ContactId,
+        since: datetime,
+    ) -> Sequence[OutboxId]:
+        """The conversation's sends begun after `since` whose provider id is still to come."""
+        ...
+
+    async def known(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> Collection[str]:
+        """Those of the ids that messages of ours carry."""
+        ...
 
 
 class RouterPorts(msgspec.Struct, kw_only=True):

@@ -309,6 +309,27 @@ class MemoryContacts:
     async def load(self, company_id: CompanyId, contact_id: ContactId) -> Loaded:
         return await self._memory.load(company_id, contact_id)
 
+    async def unsettled(
+        self,
+        company_id: CompanyId,
+        connection_id: ConnectionId,
+        contact_id: ContactId,
+        since: datetime,
+    ) -> list[int]:
+        return [
+            row["id"]
+            for row in self._memory.rows("outbox", connection_id=connection_id)
+            if row["contact_id"] == contact_id
+            and row["state"] in ("sending", "unknown")
+            and row["sending_at"] > since
+        ]
+
+    async def known(
+        self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
+    ) -> set[str]:
+        rows = self._memory.rows("messages", connection_id=connection_id, from_me=True)
+        return {row["provider_id"] for row in rows} & set(provider_ids)
+
 
 class MemoryOutbox:
     """The sessions' port on the same tables."""
