@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -59,10 +60,8 @@ def encode_head(
     lines = [b"HTTP/1.1 %d %s\r\ndate: %s\r\n" % (status, _REASONS.get(status, b""), date)]
     has_length = False
     for name, value in headers:
-        if b"\n" in value or b"\r" in value or b"\n" in name or b"\r" in name or b"\0" in value:
-            msg = "header field with a line break"
-            raise ValueError(msg)
-        lowered = name.lower()
+        # Cookies are secrets: they are not kept.
+        line, lowered = (_encoded if name == b"set-cookie" else _field)(name, value)
         if lowered == b"content-length":
             has_length = True
         elif lowered == b"connection":
@@ -70,7 +69,7 @@ def encode_head(
             continue
         elif lowered == b"transfer-encoding":
             continue
-        lines.append(b"%s: %s\r\n" % (name, value))
+        lines.append(line)
     chunked = False
     if not has_length and status not in _BODYLESS:
         if complete_length is not None:
@@ -82,6 +81,18 @@ def encode_head(
             keep_alive = False
     lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     return b"".join(lines), Framing(chunked and not bodyless, bodyless, not keep_alive)
+
+
+def _encoded(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """One field's line and its name in lower case."""
+    if b"\n" in value or b"\r" in value or b"\n" in name or b"\r" in name or b"\0" in value:
+        msg = "header field with a line break"
+        raise ValueError(msg)
+    return b"%s: %s\r\n" % (name, value), name.lower()
+
+
+_field: Final = lru_cache(maxsize=512)(_encoded)
+"""Most fields are the same in every response."""
 
 
 def encode_chunk(data: bytes) -> bytes:

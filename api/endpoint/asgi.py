@@ -7,11 +7,12 @@ handler behind Quart; so Quart keeps what it is best at, parsing multipart bodie
 
 import secrets
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 from api.endpoint.cors import Cors
 from api.endpoint.declaration import Endpoint
-from api.endpoint.handling import answer, refusal
+from api.endpoint.handling import JSON, answer, refusal
 from api.endpoint.table import RouteTable
 from api.errors import BadRequest, MethodNotAllowed, Missing, TooLarge
 from api.http_types import Request, Response
@@ -24,6 +25,8 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+_BOOT = secrets.token_hex(4)
+_requests = count(1)
 _SECURITY = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -102,7 +105,7 @@ def new_request(scope: Scope, headers: dict[str, str]) -> Request:
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         client=client[0] if client else "",
-        request_id=given if well_formed else secrets.token_hex(8),
+        request_id=given if well_formed else f"{_BOOT}{next(_requests):08x}",
     )
 
 
@@ -133,14 +136,22 @@ def _is_multipart(headers: dict[str, str]) -> bool:
 
 def wire_headers(response: Response, request: Request, cors: Cors) -> list[tuple[bytes, bytes]]:
     """The response's headers with security, CORS and request-id headers added."""
-    own = {name for name, _ in response.headers}
-    headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
+    headers = [*_JSON_HEAD] if response.headers == [JSON] else _secured(response.headers)
     if response.chunks is None and response.status != 204:
         headers.append((b"content-length", b"%d" % len(response.body)))
-    headers += [pair for pair in _SECURITY if pair[0].decode() not in own]
     headers.append((b"x-request-id", request.request_id.encode()))
     headers += cors.headers(request)
     return headers
+
+
+def _secured(given: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """A response's own headers, then the security headers it does not set itself."""
+    own = {name for name, _ in given}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in given]
+    return [*encoded, *(pair for pair in _SECURITY if pair[0].decode() not in own)]
+
+
+_JSON_HEAD = tuple(_secured([JSON]))  # nearly every response has exactly these
 
 
 async def _send(send: Send, response: Response, request: Request, cors: Cors) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 import msgspec
-import trio
 
 from actors.channels.base import AccountBatch
 from actors.channels.whatsapp_cloud import WhatsAppCloud, challenge, verified
@@ -84,10 +83,8 @@ async def _take(ctx: PublicCtx, secret: str, door_of: DoorOf) -> None:
     if not verified(secret, raw, ctx.request.headers.get("x-hub-signature-256")):
         raise BadSignature
     parts = ctx.parts
-    with trio.fail_after(parts.settings.webhook_deadline):
-        await accept(
-            parts.intake, parts.database, _provider.parse(raw), door_of, source=CHANNEL, raw=raw
-        )
+    parsed = _provider.parse(raw)
+    await accept(parts.intake, parts.database, parsed, door_of, source=CHANNEL, raw=raw)
 
 
 def _answer(query: Verification, verify_token: str) -> Raw:

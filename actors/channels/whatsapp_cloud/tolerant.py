@@ -34,7 +34,7 @@ def clean(body: bytes) -> bytes:
     """
     if not body.isascii():
         body = body.decode("utf-8", "replace").encode()
-    if b"\\u0000" in body or b"\\ud" in body.lower():
+    if b"\\u" in body and (b"\\u0000" in body or b"\\ud" in body.lower()):
         body = _ESCAPE.sub(_mend, body)
     return body
 
