@@ -37,7 +37,7 @@ class FaultInjected(Exception):
 class _Armed:
     def __init__(self, passes: int, action: Action) -> None:
         self.passes = passes
-        self.action = action
+        self.action: Action = action
 
 
 _armed: dict[str, _Armed] = {}

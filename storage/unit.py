@@ -29,6 +29,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import NoReferencedTableError
 
 from storage.column_types import ColumnType, column_type
 from storage.encoding import Encoder
@@ -179,7 +180,7 @@ def _depth(table: sa.Table, below: frozenset[sa.Table]) -> int:
     """Count the longest chain of parents above `table`; a cycle counts once."""
     parents: set[sa.Table] = set()
     for key in table.foreign_keys:
-        with suppress(sa.exc.NoReferencedTableError):
+        with suppress(NoReferencedTableError):
             parents.add(key.column.table)
     parents -= {table, *below}
     return 1 + max((_depth(parent, below | {table}) for parent in parents), default=0)

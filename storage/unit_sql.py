@@ -4,14 +4,15 @@ SQL is built from declared tables and columns only; values always travel as para
 as the text of an array literal (see `storage.array_literals`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from storage.column_types import ColumnType
 
-_DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+_make_dialect: Callable[[], sa.Dialect] = postgresql.dialect
+_DIALECT = _make_dialect()
 _QUOTE = _DIALECT.identifier_preparer.quote
 
 

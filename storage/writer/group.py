@@ -12,7 +12,7 @@ from trio.lowlevel import current_task, reschedule, wait_task_rescheduled
 from storage import faults
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, OutcomeUnknown
-from storage.events import Publisher
+from storage.events import DomainEvent, Publisher
 from storage.owner import Owner
 from storage.unit import Committed, Unit
 from storage.writer.bounds import Bounds, Limits
@@ -196,7 +196,11 @@ async def open_writer(
         DatabaseUnavailable: no connection within three seconds.
     """
     lanes: list[Lane] = []
-    hand_over = publisher if publisher is not None else lambda events: database.publisher(events)
+
+    def to_database(events: Sequence[tuple[int, DomainEvent]]) -> None:
+        database.publisher(events)  # looked up each time: it may be set later
+
+    hand_over = to_database if publisher is None else publisher
     writer = GroupWriter(lanes, hand_over, limits or Limits())
     bridge = database.bridge
     lanes += [
