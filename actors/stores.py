@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from storage import contact_book, conversations, dead_letters, outbox_queue
+from storage import contact_book, conversations, dead_letters, inbound_receipts, outbox_queue
 from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
@@ -77,6 +77,9 @@ class PgContacts:
         return await outbox_queue.unsettled_sends(
             self._database, company_id, connection_id, contact_id, since
         )
+
+    async def claimed(self, company_id: CompanyId, connection_id: ConnectionId, key: str) -> bool:
+        return await inbound_receipts.is_claimed(self._database, company_id, connection_id, key)
 
     async def known(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]

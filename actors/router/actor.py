@@ -8,8 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from actors.channels.base import InboundMessage
-from actors.router.aliases import Alias, Known, aliases_of, names_of
+from actors.router.aliases import Alias, Known, names_of
 from actors.router.commands import (
     CreateContact,
     DeleteContact,
@@ -23,13 +22,14 @@ from actors.router.commands import (
 from actors.router.desk import ContactDesk
 from actors.router.echoes import Echoes, echoes_in
 from actors.router.holding import Holding
+from actors.router.identities import Identities, changes_in
 from actors.router.naming import EXPECTED, Naming
 from actors.router.ports import RouterPorts
 from actors.tickets.commands import Delivered, TakeInbound
 from engine import Actor, Address, MailboxPolicy, Turn, handler
 from storage.connections import network
 from storage.errors import Poisoned, StorageError
-from storage.ids import CompanyId, ConnectionId, ContactId
+from storage.ids import CompanyId, ConnectionId
 
 T = TypeVar("T")
 
@@ -58,6 +58,7 @@ class RouterActor(Actor, accepts=RouterCommand):
         self._echoes = Echoes(ports, company_id)
         self._naming = Naming(ports, company_id, lambda: self.system, self._holding.hold)
         self._cache = self._naming.cache
+        self._identities = Identities(ports.store, self._naming, company_id)
         self._desk = ContactDesk(ports.store, self._naming, company_id)
         self._parked: dict[Alias, Parking] = {}
 
@@ -96,8 +97,13 @@ class RouterActor(Actor, accepts=RouterCommand):
     def _names(self, command: DeliverInbound) -> tuple[Alias, ...]:
         return names_of(self._network(command.connection_id), command.conversation)
 
-    def _route(self, turn: Turn[DeliverInbound], names: Sequence[Alias]) -> None:
-        """Forwards the delivery, or parks it until its names are known. Never waits."""
+    def _route(
+        self, turn: Turn[DeliverInbound], names: Sequence[Alias], *, learned: bool = False
+    ) -> None:
+        """Forwards the delivery, or parks it until its names are known. Never waits.
+
+        `learned`: what it tells about its sender is committed already.
+        """
         known: Known | None = None
         settled = bool(names)
         for alias in names:
@@ -111,6 +117,7 @@ class RouterActor(Actor, accepts=RouterCommand):
             if known is not None and found is not None and known.contact_id != found.contact_id:
                 settled = False
             known = found or known
+        settled = settled and (learned or not changes_in(turn.command.conversation))
         if known is not None and settled:
             self._forward(turn, known)
         elif names:
@@ -165,11 +172,6 @@ class RouterActor(Actor, accepts=RouterCommand):
                 inbounds=conversation.inbounds,
             )
         )
-        for inbound in conversation.inbounds:
-            if isinstance(inbound, InboundMessage) and inbound.new_identity:
-                channel = self._network(command.connection_id)
-                names = aliases_of(channel, inbound.new_identity)
-                self.start_soon(self._join, known.contact_id, names, inbound.new_identity.phone)
 
     async def _settle(self, parking: Parking, command: DeliverInbound) -> None:
         """Commits what is not known about the names, then lets the parked deliveries go."""
@@ -178,17 +180,26 @@ class RouterActor(Actor, accepts=RouterCommand):
             await self._naming.make_known(
                 parking.names, command.conversation, command.connection_id
             )
+            await self._learn_from(command, parking.names)
         except EXPECTED as refused:
             error = refused
         for alias in parking.names:
             del self._parked[alias]
-        for turn in parking.turns:
+        for place, turn in enumerate(parking.turns):
             if error is None:
-                self._route(turn, self._names(turn.command))
+                self._route(turn, self._names(turn.command), learned=place == 0)
             elif isinstance(error, Poisoned):
                 self.start_soon(self._keep_raw, turn, str(error))
             else:
                 turn.fail(error)
+
+    async def _learn_from(self, command: DeliverInbound, names: Sequence[Alias]) -> None:
+        """Commits the new numbers and ids that a delivery tells of its sender."""
+        for item in changes_in(command.conversation):
+            owners = await self._naming.look_up(names)
+            contact_id = next(iter(owners.values()))
+            channel = self._network(command.connection_id)
+            await self._identities.told(command.connection_id, contact_id, channel, item)
 
     async def _keep_raw(self, turn: Turn[DeliverInbound], cause: str) -> None:
         """Keeps inputs as they came where not even their sender can be stored."""
@@ -204,12 +215,6 @@ class RouterActor(Actor, accepts=RouterCommand):
         else:
             turn.reply(Delivered(parked=len(inbounds)))
 
-    async def _join(self, contact_id: ContactId, names: Sequence[Alias], phone: str) -> None:
-        try:
-            await self._naming.joined(contact_id, names, phone)
-        except EXPECTED:
-            return
-
     def _answer_later(
         self, turn: Turn[Any], work: Callable[[T], Awaitable[object]], argument: T
     ) -> None:
@@ -224,13 +229,7 @@ class RouterActor(Actor, accepts=RouterCommand):
 
     async def _learn(self, command: LearnIdentity) -> None:
         await self._ports.snapshots.current(self._company_id)
-        channel = self._network(command.connection_id)
-        before = aliases_of(channel, command.change.previous)
-        owners = await self._naming.look_up(before)
-        contacts = sorted({owners[name] for name in before if name in owners})
-        if contacts:
-            current = command.change.current
-            await self._naming.joined(contacts[0], aliases_of(channel, current), current.phone)
+        await self._identities.learn(command, self._network(command.connection_id))
 
     @handler(fold=64)
     async def create(self, turns: Sequence[Turn[CreateContact]]) -> None:

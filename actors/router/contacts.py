@@ -150,13 +150,26 @@ class ContactBook:
         await self._change(contact, {"name": name})
         return True
 
-    async def renumber(self, contact_id: ContactId, number: str) -> None:
-        """The person has a new number. Does nothing where another contact has it."""
+    async def learn(
+        self, contact_id: ContactId, aliases: Sequence[Alias], number: str, once: Write
+    ) -> None:
+        """Stores further names and a new number ("" keeps the old one) with the claim `once`.
+
+        The number stays where another contact has the new one. Raises Duplicate, StaleVersion.
+        """
         contact = await self._ports.store.by_id(self._company_id, contact_id)
-        other = await self._ports.store.by_number(self._company_id, number)
-        if contact is not None and other is None:
-            name = {"name": number} if contact.name == contact.number else {}
-            await self._change(contact, {"number": number, **name})
+        if contact is None:
+            raise StaleVersion(str(contact_id))
+        extra = [*self._alias_rows(contact_id, aliases), once]
+        if not number or await self._ports.store.by_number(self._company_id, number) is not None:
+            await self._save(contact_id, extra)
+            return
+        name = {"name": number} if contact.name == contact.number else {}
+        await self._change(contact, {"number": number, **name}, extra)
+
+    async def count(self, once: Write) -> None:
+        """Stores a claim that changes no contact. Raises Duplicate."""
+        await self._save(ContactId(0), [once])
 
     async def _change(
         self, contact: Contact, fields: dict[str, object], extra: Sequence[Write] = ()

@@ -12,7 +12,7 @@ import trio
 
 from actors.channels.base import Conversation, InboundMessage
 from actors.router.ports import RouterPorts
-from storage.ids import CompanyId, ConnectionId, ContactId
+from storage.ids import CompanyId, ConnectionId, ContactId, OutboxId
 
 PATIENCE = 30.0
 """Seconds after its beginning for which a send is waited for."""
@@ -44,7 +44,7 @@ class Echoes:
         Only sends begun before the call count. Raises DatabaseUnavailable.
         """
         store, company_id = self._ports.store, self._company_id
-        waited_for: set[int] | None = None
+        waited_for: set[OutboxId] | None = None
         with trio.move_on_after(PATIENCE):
             while True:
                 since = self._ports.clock() - timedelta(seconds=PATIENCE)

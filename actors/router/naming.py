@@ -10,8 +10,9 @@ from actors.router.contacts import ContactBook
 from actors.router.ports import RouterPorts
 from actors.tickets.commands import Absorb, ContactRenewed, Retire, ticket_address
 from engine import ActorCrashed, ActorStopped, MailboxFull, Refusal, System
-from storage.errors import DatabaseUnavailable, Duplicate, StorageError
+from storage.errors import DatabaseUnavailable, Duplicate, StaleVersion, StorageError
 from storage.ids import CompanyId, ConnectionId, ContactId
+from storage.unit import Write
 
 EXPECTED = (Refusal, StorageError, ActorCrashed, ActorStopped)
 """What a task of the router hands to its askers instead of crashing the router."""
@@ -20,6 +21,7 @@ Hold = Callable[..., AbstractAsyncContextManager[None]]
 """Keeps deliveries for some contacts back while the block runs."""
 
 TRIES = 5
+UNSETTLED = "the names of a contact did not settle"
 
 
 class Naming:
@@ -65,8 +67,7 @@ class Naming:
                     return
             except Duplicate:
                 continue
-        message = "the names of a contact did not settle"
-        raise DatabaseUnavailable(message)
+        raise DatabaseUnavailable(UNSETTLED)
 
     async def _new(
         self, names: Sequence[Alias], conversation: Conversation, connection_id: ConnectionId
@@ -86,8 +87,14 @@ class Naming:
         )
         await self.book.create(new, names)
 
-    async def joined(self, contact_id: ContactId, names: Sequence[Alias], phone: str) -> None:
-        """Further names turn out to be this contact's; whoever had them is merged into it."""
+    async def joined(
+        self, contact_id: ContactId, names: Sequence[Alias], phone: str, once: Write
+    ) -> None:
+        """Further names turn out to be this contact's; whoever had them is merged into it.
+
+        Nothing changes where the claim `once`, stored with the names and the number, exists.
+        Rows that somebody else changes meanwhile are read again.
+        """
         for _ in range(TRIES):
             owners = await self.look_up(names)
             others = sorted({owners[name] for name in names if name in owners} - {contact_id})
@@ -95,16 +102,18 @@ class Naming:
             try:
                 if others:
                     await self.merge(contact_id, others[0])
-                elif missing:
-                    await self.book.add_aliases(contact_id, missing)
-                else:
-                    break
-            except Duplicate:
+                    continue
+                await self.book.learn(contact_id, missing, phone, once)
+            except Duplicate as duplicate:
+                if once.values in duplicate.keys:
+                    return
+            except StaleVersion:
                 continue
-        if phone:
-            await self.book.renumber(contact_id, phone)
-        self.cache.forget(contact_id)
-        self.renew(contact_id)
+            else:
+                self.cache.forget(contact_id)
+                self.renew(contact_id)
+                return
+        raise DatabaseUnavailable(UNSETTLED)
 
     async def merge(self, winner: ContactId, loser: ContactId) -> None:
         """Everything of `loser` becomes `winner`'s; nothing of either is decided meanwhile."""

@@ -38,6 +38,10 @@ class ContactStore(Protocol):
         """The conversation's sends begun after `since` whose provider id is still to come."""
         ...
 
+    async def claimed(self, company_id: CompanyId, connection_id: ConnectionId, key: str) -> bool:
+        """Whether an input that left no message was carried out."""
+        ...
+
     async def known(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
     ) -> Collection[str]:

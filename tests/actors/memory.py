@@ -324,6 +324,9 @@ class MemoryContacts:
             and row["sending_at"] > since
         ]
 
+    async def claimed(self, company_id: CompanyId, connection_id: ConnectionId, key: str) -> bool:
+        return bool(self._memory.rows("inbound_receipts", provider_id=key))
+
     async def known(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
     ) -> set[str]:

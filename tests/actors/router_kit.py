@@ -82,7 +82,11 @@ class Routing:
             )
             for body in bodies
         )
-        talk = Conversation(key="k", contact=who, inbounds=inputs, name=name, **fields)
+        return await self.talk(
+            Conversation(key="k", contact=who, inbounds=inputs, name=name, **fields)
+        )
+
+    async def talk(self, talk: Conversation) -> object:
         command = DeliverInbound(company_id=COMPANY, connection_id=LINE, conversation=talk)
         with trio.fail_after(10):
             return await self.system.ask(command)
