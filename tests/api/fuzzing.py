@@ -19,7 +19,7 @@ HOSTILE = st.sampled_from(
         "\ufeff",
         "\u202e",
         "😀" * 100,
-        "x" * 70_000,
+        "x" * 5_000,
         "' OR 1=1 --",
         "{{name}} {{#if",
         "<script>alert(1)</script>",
