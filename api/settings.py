@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: float = 8.0
     log_level: str = "INFO"
     events_retention_days: int = 30
+    metrics_token: str | None = None
     fault: str | None = None
     demo_email: str = "admin@example.com"
     demo_password: str | None = None
@@ -94,6 +95,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "drain_seconds": ("DRAIN_SECONDS",),
     "log_level": ("LOG_LEVEL",),
     "events_retention_days": ("EVENTS_RETENTION_DAYS",),
+    "metrics_token": ("METRICS_TOKEN",),
     "fault": ("CHATIA_FAULT",),
     "demo_email": ("DEMO_EMAIL",),
     "demo_password": ("DEMO_PASSWORD",),
@@ -146,6 +148,9 @@ def _check(settings: Settings) -> None:
         if len(getattr(settings.secrets, name)) < 32:
             message = f"{_SECRET_VARIABLES[name]} must have at least 32 characters"
             raise SettingsError(message)
+    if settings.metrics_token is not None and len(settings.metrics_token) < 16:
+        message = "METRICS_TOKEN must have at least 16 characters"
+        raise SettingsError(message)
     if not 4 <= settings.bcrypt_rounds <= 15:
         message = "BCRYPT_ROUNDS must be from 4 to 15"
         raise SettingsError(message)

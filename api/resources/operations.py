@@ -1,8 +1,12 @@
 """For operators: is it well, what does it count, what do its actors do."""
 
+import hmac
+from ipaddress import ip_address
+
 import msgspec
 
-from api.endpoint import Ctx, Int, PublicCtx, Raw, Reply, Routes, Short, public, super_user
+from api.endpoint import Ctx, Int, PublicCtx, Raw, Reply, Routes, Short, public, signed, super_user
+from api.errors import Forbidden, Unauthorized
 from engine import Snapshot
 from storage import health
 from storage.errors import StorageError
@@ -37,9 +41,14 @@ async def show_health(ctx: PublicCtx) -> Reply[Health]:
     return Reply(body=Health(status="ok"))
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", guard=signed)
 async def show_metrics(ctx: PublicCtx) -> Raw:
-    """Counters and gauges in the Prometheus text format."""
+    """Counters and gauges in the Prometheus text format, for operators and their collector.
+
+    Answers a bearer `METRICS_TOKEN`, a super user's access token, or a caller on this machine
+    that no proxy speaks for.
+    """
+    await _admit_collector(ctx)
     text = ctx.parts.metrics.text()
     return Raw(content=text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -50,3 +59,27 @@ async def show_tree(ctx: Ctx, query: SnapshotQuery) -> Snapshot:
     return await ctx.parts.system.snapshot(
         kind=query.kind or None, limit=min(max(query.limit, 0), 1000), offset=max(query.offset, 0)
     )
+
+
+async def _admit_collector(ctx: PublicCtx) -> None:
+    """Raises Unauthorized or Forbidden for who may not read what the installation counts."""
+    token = ctx.request.bearer()
+    if token is None:
+        if not _on_this_machine(ctx):
+            raise Unauthorized
+        return
+    expected = ctx.parts.settings.metrics_token
+    if expected and hmac.compare_digest(expected.encode(), token.encode()):
+        return
+    if not (await ctx.parts.auth.authenticate(token)).is_super:
+        raise Forbidden
+
+
+def _on_this_machine(ctx: PublicCtx) -> bool:
+    """A loopback peer; one that forwards for somebody else is a proxy and does not count."""
+    if {"x-forwarded-for", "forwarded", "x-real-ip"} & ctx.request.headers.keys():
+        return False
+    try:
+        return ip_address(ctx.request.client).is_loopback
+    except ValueError:
+        return False

@@ -120,9 +120,15 @@ def settings_for(folder: Path, **values: str) -> Settings:
 
 
 @pytest.fixture
-async def world(dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+def environment() -> dict[str, str]:
+    """Variables that a test wants to be set otherwise; parametrize it."""
+    return {}
+
+
+@pytest.fixture
+async def world(dsn: str, tmp_path: Path, environment: dict[str, str]) -> AsyncIterator[World]:
     """The server with its two companies; requests go straight to the ASGI application."""
-    settings = settings_for(tmp_path)
+    settings = settings_for(tmp_path, **environment)
     async with open_app(settings, dsn) as app:
         made = World(app, settings)
         hashed = await app.parts.auth.passwords.hash(PASSWORD)
