@@ -34,6 +34,7 @@ from api.realtime.settings import RealtimeSettings
 from api.routes import table
 from api.settings import Settings
 from api.sockets import realtime_ports
+from api.stream_commands import StreamCommands
 from api.webhooks.doors import Doors
 from engine import open_system
 from storage import faults, users
@@ -110,9 +111,10 @@ async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
         snapshots = SnapshotCache(lambda company_id: _load(settings, database, company_id))
         auth = Auth(settings, database)
         presence = Presence(database, snapshots)
+        commands = StreamCommands()
         realtime = RealtimeServer(
             RealtimeSettings(origins=tuple(settings.origins)),
-            realtime_ports(database, auth, presence.changed),
+            realtime_ports(database, auth, presence.changed, commands.run),
         )
         auth.on_revoked(realtime.revoke)
         await users.everybody_offline(database)
@@ -153,6 +155,7 @@ async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
                     doors=doors,
                     metrics=_metrics(writer, realtime, sink.intake),
                 )
+                commands.parts = parts
                 await nursery.start(realtime.run)
                 nursery.start_soon(simulator.run)
                 nursery.start_soon(presence.run)

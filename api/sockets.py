@@ -1,19 +1,18 @@
 """What the sockets may ask of the rest of the server."""
 
-from collections.abc import Sequence
-
 from api.auth import Auth
 from api.principal import Principal
-from api.realtime.ports import PresenceChanged, RealtimePorts
+from api.realtime.ports import PresenceChanged, RealtimePorts, RunCommand
 from storage import event_log, ticket_lists, tickets
 from storage.database import Database
 from storage.errors import NotFound
+from storage.event_log import EventPage
 from storage.ids import CompanyId, TicketId
 from storage.ticket_lists import Viewer
 
 
 def realtime_ports(
-    database: Database, auth: Auth, presence_changed: PresenceChanged
+    database: Database, auth: Auth, presence_changed: PresenceChanged, run_command: RunCommand
 ) -> RealtimePorts:
     """The functions behind authentication, room rules and catching up."""
 
@@ -27,11 +26,8 @@ def realtime_ports(
             return None
         return ticket.id if ticket_lists.may_see(viewer_of(principal), ticket) else None
 
-    async def events_since(
-        company_id: CompanyId, seq: int, limit: int
-    ) -> Sequence[tuple[int, str, dict[str, int | str]]]:
-        stored = await event_log.events_since(database, company_id, seq, limit)
-        return [(event.seq, event.kind, event.ids) for event in stored]
+    async def events_since(company_id: CompanyId, seq: int, limit: int) -> EventPage:
+        return await event_log.page(database, company_id, seq, limit)
 
     return RealtimePorts(
         authenticate=auth.authenticate,
@@ -40,6 +36,7 @@ def realtime_ports(
         revalidate=auth.revalidate,
         presence_changed=presence_changed,
         events_since=events_since,
+        run_command=run_command,
     )
 
 

@@ -51,7 +51,7 @@ class Outgoing:
         event = {"event": self.name, "seq": self.seq, "data": self.payload}
         if dialect == STREAM_JSON:
             return frame(codec.encode_json(event))
-        return frame(_encode_msgpack(event), BINARY)
+        return frame(_encode_msgpack(msgspec.to_builtins(event)), BINARY)  # times as in JSON
 
 
 class Member(Protocol):

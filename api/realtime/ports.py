@@ -1,10 +1,11 @@
 """What the real-time server needs from the rest of the program, as plain async functions."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from api.principal import Principal
+from storage.event_log import EventPage
 from storage.ids import CompanyId, TicketId, UserId
 
 Authenticate = Callable[[str], Awaitable[Principal]]
@@ -26,15 +27,26 @@ Revalidate = Callable[[Principal], Awaitable[Principal]]
 PresenceChanged = Callable[[CompanyId, UserId, bool], None]
 """A user's first socket came (True) or the last one went (False). Must not wait or raise."""
 
-EventsSince = Callable[
-    [CompanyId, int, int], Awaitable[Sequence[tuple[int, str, dict[str, int | str]]]]
-]
-"""(company, seq, limit) -> (seq, kind, ids) of the committed events after seq, in order."""
+EventsSince = Callable[[CompanyId, int, int], Awaitable[EventPage]]
+"""(company, seq, limit) -> the committed events after seq, in order."""
 
-RunCommand = Callable[[Principal, str, dict[str, object]], Awaitable[object]]
-"""One command of the plain WebSocket API: (principal, name, arguments) -> encodable reply.
 
-An exception with a `code` attribute is the command's error reply.
+class CommandRefused(Exception):
+    """The answer of a command is no; `code` is REST's, `retry_after` counts seconds."""
+
+    def __init__(
+        self, code: str, details: tuple[object, ...] = (), retry_after: float | None = None
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+        self.retry_after = retry_after
+
+
+RunCommand = Callable[[Principal, str, dict[str, object], str], Awaitable[object]]
+"""One command of the plain WebSocket API: (principal, name, arguments, key) -> encodable reply.
+
+A repetition under the same key (not empty) gets the first one's reply. Raises CommandRefused.
 """
 
 

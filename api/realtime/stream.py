@@ -2,49 +2,51 @@
 
 For integrations that want neither Socket.IO nor polling. The token comes as `Authorization:
 Bearer`, or as `?token=`. Messages are JSON in text frames or msgpack in binary frames; the server
-answers in the form that the client used last.
-
-    client  {"id": 1, "do": "subscribe", "since": 41}     (omit `since` to start now)
-    server  {"id": 1, "ok": {"seq": 57}}
-    server  {"event": "company-1-ticket", "seq": 58, "data": {...}}
-    client  {"id": 2, "do": "sendMessage", "with": {...}}
-    server  {"id": 2, "ok": ...}   or   {"id": 2, "error": "ERR_CODE"}
-
-Commands are worked on one after the other per connection and may be pipelined. After `subscribe`
-with `since`, what was committed in between comes first as `{"seq", "kind", "ids"}`; a client that
-keeps the greatest seq it has seen misses nothing.
+answers in the form that the client used last. See README.md beside this file.
 """
 
+import logging
 from collections import deque
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 from api.principal import Principal
 from api.realtime import rooms
 from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel, Outgoing
 from api.realtime.client import Client
 from api.realtime.handshake import Request
-from api.realtime.inbound import FORBIDDEN, NO_TOKEN, Host, Refused, answer, offered_token
+from api.realtime.inbound import FORBIDDEN, INTERNAL, NO_TOKEN, Host, Refused, answer, offered_token
 from api.realtime.packet import Parts
+from api.realtime.ports import CommandRefused
 from api.realtime.recovery import same_permissions
 from api.realtime.timers import NEVER_SLOT
 from api.realtime.transports import NEVER, Handshake, Link
 from api.realtime.websocket import BAD_DATA, BINARY, PING_FRAME, POLICY, frame
+from storage.event_log import EventPage
 
+log = logging.getLogger(__name__)
 _MAX_WAITING: Final = 256
 _MAX_HELD: Final = 10_000
 _PAGE: Final = 500
+_AFTER_ALL: Final = 2**53 - 1
 _PING: Final = frame(b"", PING_FRAME)
 
 
 class Order(msgspec.Struct):
-    """One command."""
+    """One command. `key` makes its repetition, on whatever connection, the same command."""
 
     id: int | str
     do: str
     with_: dict[str, object] = msgspec.field(name="with", default_factory=dict)
-    since: int | None = None
+    key: str = ""
+    since: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
+
+    @property
+    def lane(self) -> str:
+        """Commands of one lane are worked on one after the other."""
+        return str(self.with_.get("ticketId", ""))
 
 
 _read_json: Final = msgspec.json.Decoder(Order).decode
@@ -66,9 +68,10 @@ class Stream:
         self._host = host
         self._client: Client | None = None
         self._channel: Channel | None = None
-        self._orders: deque[Order] = deque()
-        self._held: list[Outgoing] = []
-        self._working = False
+        self._lanes: dict[str, deque[Order]] = {}
+        self._waiting = 0
+        self._held: list[Outgoing] | None = None
+        self._replayed = 0
         self._heard = True
         self._ping_interval = ping_interval
         self._expires_at = host.now() + host.seconds_left(principal)
@@ -80,7 +83,7 @@ class Stream:
     # -- receiver --------------------------------------------------------------------------------
 
     def receive(self, link: Client, data: bytes, binary: bool) -> None:
-        """Take one command; it waits for those before it."""
+        """Take one command; it waits for those of its ticket before it."""
         self._heard = True
         self.dialect = STREAM_MSGPACK if binary else STREAM_JSON
         try:
@@ -89,13 +92,16 @@ class Stream:
             link.close(BAD_DATA, "not a command")
             self._gone()
             return
-        if len(self._orders) >= _MAX_WAITING:
+        if self._waiting >= _MAX_WAITING:
             self._say({"id": order.id, "error": "ERR_OVERLOADED"})
             return
-        self._orders.append(order)
-        if not self._working:
-            self._working = True
-            self._host.spawn(self._work)
+        self._waiting += 1
+        lane = self._lanes.get(order.lane)
+        if lane is None:
+            self._lanes[order.lane] = deque((order,))
+            self._host.spawn(self._work, order.lane)
+        else:
+            lane.append(order)
 
     def ponged(self) -> None:
         """The client is alive."""
@@ -107,7 +113,8 @@ class Stream:
 
     def _gone(self) -> None:
         self.link = self._client = None
-        self._orders.clear()
+        for lane in self._lanes.values():
+            lane.clear()
         if self._channel is not None:
             self._channel.leave_all(self)
 
@@ -141,16 +148,21 @@ class Stream:
             self._client.write(parts[0])
 
     def hear(self, event: Outgoing, prefix: bytes) -> None:
-        """Keep an event while the log is replayed."""
-        self._held.append(event)
-        if len(self._held) > _MAX_HELD:
-            self.end("ERR_OVERLOADED")
+        """Keep an event while the log is replayed; then pass over what the log told already."""
+        if self._held is not None:
+            self._held.append(event)
+            if len(self._held) > _MAX_HELD:
+                self.end("ERR_OVERLOADED")
+        elif self._client is not None and not 0 < event.seq <= self._replayed:
+            self._client.write(event.framed(self.dialect, b""))
+            if event.seq:
+                self.link = self._client  # the live events are past the log
 
     def _say(self, reply: dict[str, Any]) -> None:
         if self.dialect == STREAM_JSON:
             framed = frame(_write_json(reply))
         else:
-            framed = frame(_write_msgpack(reply), BINARY)
+            framed = frame(_write_msgpack(msgspec.to_builtins(reply)), BINARY)
         if self._channel is not None:
             self._channel.send(self, (framed,))
         else:
@@ -158,16 +170,29 @@ class Stream:
 
     # -- commands --------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
+    async def _work(self, name: str) -> None:
+        lane = self._lanes[name]
         try:
-            while self._orders:
-                order = self._orders.popleft()
-                try:
-                    self._say({"id": order.id, "ok": await self._do(order)})
-                except Refused as refused:
-                    self._say({"id": order.id, "error": refused.code})
+            while lane:
+                self._say(await self._reply(lane.popleft()))
+                self._waiting -= 1
         finally:
-            self._working = False
+            del self._lanes[name]
+
+    async def _reply(self, order: Order) -> dict[str, Any]:
+        try:
+            return {"id": order.id, "ok": await self._do(order)}
+        except (Refused, CommandRefused) as refused:
+            reply: dict[str, Any] = {"id": order.id, "error": refused.code}
+            if isinstance(refused, CommandRefused):
+                if refused.details:
+                    reply["details"] = refused.details
+                if refused.retry_after is not None:
+                    reply["retryAfter"] = refused.retry_after
+            return reply
+        except Exception:
+            log.exception("command %s failed", order.do)
+            return {"id": order.id, "error": INTERNAL}
 
     async def _do(self, order: Order) -> object:
         if order.do == "subscribe":
@@ -176,7 +201,7 @@ class Stream:
         if run is None:
             msg = "ERR_NOT_AVAILABLE"
             raise Refused(msg)
-        return await answer(run(self._who, order.do, order.with_))
+        return await run(self._who, order.do, order.with_, order.key)
 
     async def revalidate(self) -> None:
         """Compare the permissions with today's; a difference ends the connection."""
@@ -193,28 +218,33 @@ class Stream:
     async def _subscribe(self, since: int | None) -> dict[str, object]:
         """Join first and hold what comes, replay the log, then let go: nothing is in between."""
         read = self._host.ports.events_since
-        if since is not None and (read is None or not self._who.is_admin):
-            raise Refused("ERR_NOT_AVAILABLE" if read is None else FORBIDDEN)
+        if read is None or not self._who.is_admin:
+            if since is not None:
+                raise Refused("ERR_NOT_AVAILABLE" if read is None else FORBIDDEN)
+            self._join()
+            return {}
+        if since is None:
+            now: EventPage = await answer(read(self._who.company_id, _AFTER_ALL, 1))
+            since = now.last_seq
         self._held = []
         self.link = None
         self._join()
-        seq = since or 0
+        complete, more = True, True
+        self._replayed = since
         try:
-            while since is not None and read is not None:
-                page = await answer(read(self._who.company_id, seq, _PAGE))
-                for seq, kind, ids in page:
-                    self._say({"seq": seq, "kind": kind, "ids": ids})
-                if len(page) < _PAGE:
-                    break
+            while more:
+                page: EventPage = await answer(read(self._who.company_id, self._replayed, _PAGE))
+                for event in page.events:
+                    self._say({"seq": event.seq, "kind": event.kind, "ids": event.ids})
+                    self._replayed = event.seq
+                complete, more = complete and page.complete, page.has_more
         finally:
             if self._channel is not None:
                 self._channel.fold()  # what waits there comes before what was held
-            self.link = self._client
-            held, self._held = self._held, []
+            held, self._held = self._held, None
             for event in held:
-                if event.seq > seq and self._client is not None:
-                    self._client.write(event.framed(self.dialect, b""))
-        return {"seq": seq}
+                self.hear(event, b"")
+        return {"seq": self._replayed, "complete": complete}
 
     def _join(self) -> None:
         if self._client is not None and self._channel is None:

@@ -1,7 +1,8 @@
 """The plain WebSocket API, with trio-websocket as the client an integrator would write."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,40 +10,60 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
+from api.errors import Detail
 from api.principal import Principal
+from api.realtime.ports import CommandRefused
 from api.realtime.server import RealtimeServer
+from storage.event_log import EventPage
+from storage.events import StoredEvent
 from storage.ids import CompanyId, UserId
-from tests.api.realtime.harness import Denied, Said, World, principal, serving
+from tests.api.realtime.harness import Said, World, principal, serving
 from tests.api.realtime.raw_client import OPENED, http, upgrade_request
 
 COMPANY = CompanyId(1)
+NOW = datetime.now(UTC)
 
 
 class Office(World):
-    """A world with an event log and one command."""
+    """A world with an event log and two commands."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: list[tuple[int, str, dict[str, int | str]]] = []
+        self.log: list[StoredEvent] = []
+        self.forgotten = 0
         self.reading = trio.Event()
         self.go_on = trio.Event()
         self.go_on.set()
+        self.door = trio.Event()
 
-    async def events_since(
-        self, company_id: CompanyId, seq: int, limit: int
-    ) -> Sequence[tuple[int, str, dict[str, int | str]]]:
+    async def events_since(self, company_id: CompanyId, seq: int, limit: int) -> EventPage:
         assert company_id == COMPANY
-        page = [entry for entry in self.log if entry[0] > seq][:limit]
+        found = [event for event in self.log if event.seq > max(seq, self.forgotten)]
+        last = self.log[-1].seq if self.log else 0
         self.reading.set()
         await self.go_on.wait()
-        return page
+        return EventPage(
+            events=tuple(found[:limit]),
+            has_more=len(found) > limit,
+            complete=seq >= self.forgotten,
+            last_seq=last,
+        )
 
-    async def run_command(self, who: Principal, name: str, given: dict[str, object]) -> object:
+    async def run_command(
+        self, who: Principal, name: str, given: dict[str, object], key: str
+    ) -> object:
         await trio.lowlevel.checkpoint()
-        if name != "echo":
-            code = "ERR_NO_SUCH_COMMAND"
-            raise Denied(code)
-        return {"user": who.user_id, **given}
+        match name:
+            case "echo":
+                return {"user": who.user_id, "key": key, **given}
+            case "wait":
+                await self.door.wait()
+                return given
+            case "fail":
+                raise ValueError(name)
+        details = (Detail("$.do", "unknown"),)
+        code = "ERR_NO_SUCH_COMMAND"
+        raise CommandRefused(code, details, 2.0)
 
     def ports(self, **changes: Any) -> Any:
         return super().ports(
@@ -52,7 +73,8 @@ class Office(World):
 
 def say(server: RealtimeServer, office: Office, seq: int) -> None:
     """Commit and emit one event."""
-    office.log.append((seq, "test.said", {"n": seq}))
+    stored = StoredEvent(company_id=COMPANY, seq=seq, kind="test.said", ids={}, created_at=NOW)
+    office.log.append(stored)
     server.emit(COMPANY, seq, Said(company_id=COMPANY, rooms=("company-1-mainchannel",)))
 
 
@@ -84,20 +106,82 @@ async def test_commands_are_pipelined_and_answered_in_order() -> None:
     async with office() as (_, _, ws):
         for number in range(20):
             await order(ws, number, "echo", **{"with": {"n": number}})
-        await order(ws, 20, "nonsense")
+        await order(ws, 20, "nonsense", key="k")
+        await order(ws, 21, "fail")
+        await order(ws, 22, "echo", key="k")
         for number in range(20):
-            assert await reply(ws) == {"id": number, "ok": {"user": 1, "n": number}}
-        assert await reply(ws) == {"id": 20, "error": "ERR_NO_SUCH_COMMAND"}
+            assert await reply(ws) == {"id": number, "ok": {"user": 1, "key": "", "n": number}}
+        refused = await reply(ws)
+        details = [{"path": "$.do", "message": "unknown"}]
+        code = "ERR_NO_SUCH_COMMAND"
+        assert refused == {"id": 20, "error": code, "details": details, "retryAfter": 2.0}
+        assert await reply(ws) == {"id": 21, "error": "ERR_INTERNAL"}
+        assert await reply(ws) == {"id": 22, "ok": {"user": 1, "key": "k"}}
+
+
+async def test_commands_of_one_ticket_keep_their_order_and_hold_no_other_up() -> None:
+    async with office() as (_, world, ws):
+        await order(ws, 1, "wait", **{"with": {"ticketId": 7}})
+        await order(ws, 2, "echo", **{"with": {"ticketId": "7"}})
+        await order(ws, 3, "echo", **{"with": {"ticketId": 8}})
+        assert (await reply(ws))["id"] == 3
+        world.door.set()
+        assert [(await reply(ws))["id"] for _ in range(2)] == [1, 2]
+
+
+async def test_too_many_commands_at_once_are_refused_one_by_one() -> None:
+    async with office() as (_, world, ws):
+        for number in range(300):
+            await order(ws, number, "wait", **{"with": {"ticketId": number % 3}})
+        refused = [await reply(ws) for _ in range(44)]
+        assert refused == [{"id": n, "error": "ERR_OVERLOADED"} for n in range(256, 300)]
+        world.door.set()
+        assert {(await reply(ws))["id"] for _ in range(256)} == set(range(256))
+        await order(ws, 300, "echo")
+        assert (await reply(ws))["id"] == 300
 
 
 async def test_msgpack_is_answered_in_msgpack() -> None:
     async with office() as (server, world, ws):
         await ws.send_message(msgspec.msgpack.encode({"id": "a", "do": "subscribe"}))
-        assert await reply(ws) == {"id": "a", "ok": {"seq": 0}}
+        assert await reply(ws) == {"id": "a", "ok": {"seq": 0, "complete": True}}
         say(server, world, 1)
         data = await ws.get_message()
         assert isinstance(data, bytes)
         assert msgspec.msgpack.decode(data) == {"event": "said", "seq": 1, "data": {"seq": 1}}
+
+
+async def test_subscribing_without_a_number_starts_now() -> None:
+    async with office() as (server, world, ws):
+        for seq in range(1, 6):
+            say(server, world, seq)
+        await order(ws, 1, "subscribe")
+        assert await reply(ws) == {"id": 1, "ok": {"seq": 5, "complete": True}}
+        say(server, world, 6)
+        assert (await reply(ws))["seq"] == 6
+
+
+async def test_what_the_log_told_is_not_told_again_when_it_comes_late() -> None:
+    async with office() as (server, world, ws):
+        for seq in range(1, 4):
+            say(server, world, seq)
+        await order(ws, 1, "subscribe", since=1)
+        assert [(await reply(ws)).get("seq") for _ in range(2)] == [2, 3]
+        assert await reply(ws) == {"id": 1, "ok": {"seq": 3, "complete": True}}
+        server.emit(COMPANY, 3, Said(company_id=COMPANY, rooms=("company-1-mainchannel",)))
+        for seq in (4, 5):
+            say(server, world, seq)
+        assert [(await reply(ws))["seq"] for _ in range(2)] == [4, 5]
+
+
+async def test_a_log_that_has_forgotten_says_so() -> None:
+    async with office() as (server, world, ws):
+        for seq in range(1, 10):
+            say(server, world, seq)
+        world.forgotten = 6
+        await order(ws, 1, "subscribe", since=2)
+        assert [(await reply(ws))["seq"] for _ in range(3)] == [7, 8, 9]
+        assert await reply(ws) == {"id": 1, "ok": {"seq": 9, "complete": False}}
 
 
 async def test_resuming_misses_nothing_and_repeats_nothing() -> None:
@@ -127,12 +211,15 @@ async def test_only_admins_read_the_log() -> None:
         await order(ws, 1, "subscribe", since=0)
         assert await reply(ws) == {"id": 1, "error": "ERR_NO_PERMISSION"}
         await order(ws, 2, "subscribe")
-        assert await reply(ws) == {"id": 2, "ok": {"seq": 0}}
+        assert await reply(ws) == {"id": 2, "ok": {}}
         say(server, world, 1)
         assert (await reply(ws))["seq"] == 1
 
 
-@pytest.mark.parametrize("data", ["", "[]", "{}", '{"id":1}', '{"id":1,"do":2}', b"\xc1", b""])
+@pytest.mark.parametrize(
+    "data",
+    ["", "[]", "{}", '{"id":1}', '{"id":1,"do":"x","since":-1}', '{"id":1,"do":2}', b"\xc1", b""],
+)
 async def test_what_is_no_command_ends_the_connection(data: str | bytes) -> None:
     async with office() as (_, _, ws):
         await ws.send_message(data)
