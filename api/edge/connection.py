@@ -65,6 +65,7 @@ class Connection:
         "_ahead",
         "_body_started",
         "_delivered",
+        "_drained",
         "_framing",
         "_host",
         "_parser",
@@ -91,6 +92,7 @@ class Connection:
         self._parser = RequestParser(host.limits)
         self._ahead = bytearray()
         self._reads = 0
+        self._drained = True
         self._request: Request | None = None
         self._refusal: BadRequest | None = None
         self._framing: Framing | None = None
@@ -291,14 +293,18 @@ class Connection:
     async def _receive(self) -> bytes:
         size = self._host.limits.read_size
         while True:
+            if self._drained:  # the last read found the end: ask the poller before the socket
+                self._drained = False
+                self._reads = 0
+                await self._wait(trio.lowlevel.wait_readable)
             try:
                 data = self._sock.recv(size)
             except BlockingIOError:
-                self._reads = 0
-                await self._wait(trio.lowlevel.wait_readable)
+                self._drained = True
                 continue
             if not data:
                 raise ClientGone
+            self._drained = len(data) < size
             self._reads += 1
             if self._reads >= _READS_BEFORE_CHECKPOINT:
                 self._reads = 0
