@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from websockets.frames import Frame
 from websockets.protocol import OPEN, Side
 from websockets.protocol import Protocol as Judge
 
@@ -25,7 +26,7 @@ def theirs(chunk: bytes) -> Callable[[], object]:
 
     def feed() -> object:
         judge.receive_data(chunk)
-        return [event.data for event in judge.events_received()]
+        return [event.data for event in judge.events_received() if isinstance(event, Frame)]
 
     return feed
 

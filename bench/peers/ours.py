@@ -3,11 +3,12 @@
 import gc
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 import trio
 
+from api.edge.connection import AsgiApp
 from api.edge.server import EdgeServer, open_listeners
 from api.principal import Principal
 from api.realtime import wire
@@ -68,7 +69,7 @@ async def main() -> None:
     server = RealtimeServer(RealtimeSettings(), ports)
     seq = 0
 
-    def fire(_: Socket, args: list[Any], __: int | None) -> None:
+    def fire(socket: Socket, args: list[Any], __: int | None) -> None:
         nonlocal seq
         for _ in range(args[1]):
             seq += 1
@@ -78,7 +79,7 @@ async def main() -> None:
         socket.acknowledge(ack_id)
 
     server._inbound._events |= {"fire": fire, "count": count}
-    edge = EdgeServer(server.asgi)
+    edge = EdgeServer(cast("AsgiApp", server.asgi))
     listeners = open_listeners("127.0.0.1", 0)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
