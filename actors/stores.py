@@ -147,3 +147,8 @@ class PgOutbox:
         return await outbox_queue.early_statuses_of(
             self._database, company_id, connection_id, provider_ids
         )
+
+    async def early_known(
+        self, company_id: CompanyId, connection_id: ConnectionId
+    ) -> Sequence[str]:
+        return await outbox_queue.early_statuses_known(self._database, company_id, connection_id)

@@ -103,6 +103,21 @@ EARLY = prepared(
     )
 )
 
+EARLY_KNOWN = prepared(
+    sa.select(early_statuses.c.provider_id)
+    .join(
+        messages,
+        sa.and_(
+            messages.c.company_id == early_statuses.c.company_id,
+            messages.c.connection_id == early_statuses.c.connection_id,
+            messages.c.provider_id == early_statuses.c.provider_id,
+            messages.c.from_me,
+        ),
+    )
+    .where(early_statuses.c.company_id == _COMPANY, early_statuses.c.connection_id == _CONNECTION)
+    .distinct()
+)
+
 
 class Place(msgspec.Struct, frozen=True):
     """A connection of a company."""
@@ -210,3 +225,11 @@ async def early_statuses_of(
         provider_ids=provider_ids,
         into=EarlyStatus,
     )
+
+
+async def early_statuses_known(
+    database: Database, company_id: CompanyId, connection_id: ConnectionId
+) -> list[str]:
+    """Provider ids of own messages that have reports waiting for them."""
+    rows = await database.rows(EARLY_KNOWN, company_id=company_id, connection_id=connection_id)
+    return [row[0] for row in rows]

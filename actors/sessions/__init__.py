@@ -4,6 +4,7 @@ from actors.sessions.commands import ApplyStatuses as ApplyStatuses
 from actors.sessions.commands import CancelSend as CancelSend
 from actors.sessions.commands import ConnectionRenewed as ConnectionRenewed
 from actors.sessions.commands import HandOver as HandOver
+from actors.sessions.commands import ProviderIdsKnown as ProviderIdsKnown
 from actors.sessions.commands import ResolveUnknown as ResolveUnknown
 from actors.sessions.commands import SessionCommand as SessionCommand
 from actors.sessions.commands import StartSession as StartSession

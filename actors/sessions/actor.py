@@ -16,6 +16,7 @@ from actors.sessions.commands import (
     HandOver,
     OrdersCommitted,
     OrdersSettled,
+    ProviderIdsKnown,
     ReconcileUnknown,
     RelayCommand,
     ResolveUnknown,
@@ -27,7 +28,7 @@ from actors.sessions.commands import (
 from actors.sessions.ledger import Entry, Ledger
 from actors.sessions.ports import SessionPorts
 from actors.sessions.sending import Send, Sender
-from actors.sessions.settling import Delta, add_row, step
+from actors.sessions.settling import DOUBT, Delta, add_row, step
 from engine import Actor, ActorStopped, Address, MailboxFull, MailboxPolicy, Turn, handler
 from storage.connections import Connection, connections
 from storage.errors import Conflict, NotFound, OutcomeUnknown, StorageError
@@ -66,6 +67,9 @@ class SessionActor(Actor, accepts=SessionCommand):
         connection = await self._connection()
         if connection is not None:
             await self._doubt()
+            known = await self._ports.store.early_known(self._company_id, self._connection_id)
+            if known:
+                self._ledger.submit(Entry(known=known))
             if connection.status == CONNECTED:
                 await self._open(connection)
         self._tell(SessionWoke(company_id=self._company_id, connection_id=self._connection_id))
@@ -89,7 +93,7 @@ class SessionActor(Actor, accepts=SessionCommand):
         rows = await self._ports.store.in_doubt(self._company_id, self._connection_id)
         for row in rows:
             if row.state == "sending":
-                error: dict[str, object] = {"code": "ERR_SEND_UNKNOWN", "message": "interrupted"}
+                error: dict[str, object] = {"code": DOUBT, "message": "interrupted"}
                 change = step(row, now, state="unknown", error=error)
                 deltas = {row.message_id: Delta(error=error)} if row.message_id else {}
                 await self._ledger.commit(Entry(rows=[change], deltas=deltas))
@@ -199,6 +203,14 @@ class SessionActor(Actor, accepts=SessionCommand):
             turn.reply(entry.applied)
             if self._sender is not None:
                 self._sender.resolved(turn.command.statuses)
+
+    @handler(fold=64)
+    async def learned(self, turns: Sequence[Turn[ProviderIdsKnown]]) -> None:
+        """What fails here is made good when the session loads again."""
+        ids = [item for turn in turns for item in turn.command.provider_ids]
+        self._ledger.submit(Entry(known=ids))
+        for turn in turns:
+            turn.reply(None)
 
     @handler
     async def hand_over(self, cmd: HandOver) -> tuple[OutboxId, ...]:

@@ -57,6 +57,15 @@ class ApplyStatuses(SessionCommand[StatusesApplied], frozen=True, kw_only=True):
     statuses: tuple[InboundStatus, ...]
 
 
+class ProviderIdsKnown(SessionCommand[None], frozen=True, kw_only=True):
+    """Own messages under these ids were committed elsewhere (typed on the phone).
+
+    Reports about them that came before apply now.
+    """
+
+    provider_ids: tuple[str, ...]
+
+
 class HandOver(SessionCommand[tuple[OutboxId, ...]], frozen=True, kw_only=True):
     """Due outbox rows, oldest first per conversation; replies those it had no room for."""
 

@@ -28,14 +28,30 @@ from storage.messages import Message
 from storage.unit import Unit, Write
 
 LARGEST = 256
+TRIES = 2
 
 K = TypeVar("K")
 
 
 class Entry:
-    """One thing to commit. `applied` is filled for reports."""
+    """One thing to commit. `applied` is filled for reports.
 
-    __slots__ = ("applied", "deltas", "done", "error", "events", "reports", "rows", "writes")
+    `known` are provider ids that somebody else has committed. `tries` counts refusals; reports
+    that were refused twice leave their provider id to the message that has it.
+    """
+
+    __slots__ = (
+        "applied",
+        "deltas",
+        "done",
+        "error",
+        "events",
+        "known",
+        "reports",
+        "rows",
+        "tries",
+        "writes",
+    )
 
     def __init__(
         self,
@@ -45,7 +61,10 @@ class Entry:
         reports: Sequence[InboundStatus] = (),
         writes: Sequence[Write] = (),
         events: Sequence[DomainEvent] = (),
+        known: Sequence[str] = (),
     ) -> None:
+        self.known = known
+        self.tries = 0
         self.rows = rows
         self.deltas = deltas or {}
         self.reports = reports
@@ -130,17 +149,24 @@ class Ledger:
         try:
             await self._save(batch)
         except (Conflict, Duplicate, Poisoned) as error:
-            if len(batch) == 1:
-                _end(batch, error)
-                return
-            for entry in batch:
-                await self._commit([entry])
+            await self._refused(batch, error)
         except StorageError as error:
             _end(batch, error)
             if isinstance(error, OutcomeUnknown):
                 self._doomed()
         else:
             _end(batch, None)
+
+    async def _refused(self, batch: list[Entry], error: StorageError) -> None:
+        """Each entry alone; one of reports is decided again from the rows as they are now."""
+        if len(batch) == 1:
+            (entry,) = batch
+            entry.tries += 1
+            if isinstance(error, Poisoned) or not entry.reports or entry.tries > TRIES:
+                _end(batch, error)
+                return
+        for entry in batch:
+            await self._commit([entry])
 
     async def _save(self, batch: list[Entry]) -> None:
         """One unit. Messages that turn out to be as far already are left out and it tries again."""
@@ -179,18 +205,24 @@ class Ledger:
                 settlement.move(change)
             for message_id, delta in entry.deltas.items():
                 settlement.change(message_id, delta)
+            for provider_id in entry.known:
+                settlement.known(provider_id)
         for entry in batch:
-            before = (settlement.applied, settlement.ignored, settlement.kept)
-            for report in entry.reports:
-                settlement.report(report, self._in_flight)
-            entry.applied = StatusesApplied(
-                applied=settlement.applied - before[0],
-                ignored=settlement.ignored - before[1],
-                early=settlement.kept - before[2],
-            )
+            entry.applied = self._report(settlement, entry)
         snapshot = await self._ports.snapshots.current(self._company_id)
         more, published = settlement.result(snapshot, without_ack=as_far)
         return writes + more, events + published
+
+    def _report(self, settlement: Settlement, entry: Entry) -> StatusesApplied:
+        """Applies an entry's reports, first those that may tell a provider id."""
+        before = (settlement.applied, settlement.ignored, settlement.kept)
+        for report in sorted(entry.reports, key=lambda report: report.outbox_id is None):
+            settlement.report(report, self._in_flight, learn=entry.tries < TRIES)
+        return StatusesApplied(
+            applied=settlement.applied - before[0],
+            ignored=settlement.ignored - before[1],
+            early=settlement.kept - before[2],
+        )
 
     async def _facts(self, batch: list[Entry]) -> Facts:
         """The committed rows that the batch speaks of; only what is needed is read."""
@@ -206,6 +238,8 @@ class Ledger:
             for report in reports
             if report.provider_id and OutboxId(report.outbox_id or 0) not in rows
         )
+        told = [provider_id for entry in batch for provider_id in entry.known]
+        named += told
         by_provider: dict[str, MessageId] = {}
         if named:
             by_provider = await store.by_provider_id(self._company_id, self._connection_id, named)
@@ -217,6 +251,7 @@ class Ledger:
             if delta.provider_id
         ]
         learned += [report.provider_id for report in reports if report.outbox_id]
+        learned += told
         if learned:
             early = await store.early(self._company_id, self._connection_id, _unique(learned))
         wanted = {message_id for entry in batch for message_id in entry.deltas}

@@ -40,6 +40,12 @@ class OutboxStore(Protocol):
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
     ) -> dict[str, MessageId]: ...
 
+    async def early_known(
+        self, company_id: CompanyId, connection_id: ConnectionId
+    ) -> Sequence[str]:
+        """Provider ids with reports that came early and own messages that came later."""
+        ...
+
     async def early(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
     ) -> Sequence[EarlyStatus]: ...

@@ -30,7 +30,7 @@ from actors.media import MediaFailed, fetch_inbound
 from actors.sessions.ledger import Entry, Ledger
 from actors.sessions.pacing import TokenBucket
 from actors.sessions.ports import SessionPorts
-from actors.sessions.settling import Delta, Error, RowChange, step
+from actors.sessions.settling import DOUBT, Delta, Error, RowChange, step
 from storage import faults
 from storage.errors import Conflict, OutcomeUnknown, Poisoned, Retryable
 from storage.ids import MessageId, OutboxId
@@ -278,7 +278,7 @@ class Sender:
             send.row,
             self._ports.clock(),
             state="unknown",
-            error={"code": "ERR_SEND_UNKNOWN", "message": result.reason},
+            error={"code": DOUBT, "message": result.reason},
         )
         await self._commit(send, change, Delta(error=change.after.error))
         if send.reported is not None:

@@ -132,6 +132,12 @@ class Facts(msgspec.Struct, kw_only=True):
 
 
 UNRESOLVED: Final = frozenset(("sending", "unknown"))
+DOUBT: Final = "ERR_SEND_UNKNOWN"
+
+
+def doubtful(error: Error) -> bool:
+    """Whether an error only says that nobody knows; any news of the message ends it."""
+    return error.get("code") == DOUBT
 
 
 class Settlement:
@@ -158,23 +164,56 @@ class Settlement:
 
     def change(self, message_id: MessageId, delta: Delta) -> None:
         """A message's new delivery state."""
-        known = self._deltas.get(message_id)
-        if known is None:
-            self._deltas[message_id] = msgspec.structs.replace(delta)
-        else:
-            known.take(delta)
+        known = self._deltas.setdefault(message_id, Delta())
+        error = self._error_of(message_id)
+        if delta.error is None and error is not None and not doubtful(error):
+            # Only a report of its arrival outweighs a failure that the provider told.
+            delta = msgspec.structs.replace(delta, error=UNSET)
+        known.take(delta)
         if delta.provider_id is not None:
-            self._facts.by_provider[delta.provider_id] = message_id
-            for status in self._facts.early:
-                if status.provider_id == delta.provider_id:
-                    self._consume(message_id, status)
+            self.known(delta.provider_id, message_id)
 
-    def _consume(self, message_id: MessageId, status: EarlyStatus) -> None:
-        error: Error | UnsetType = UNSET if status.error is None else status.error
-        self._deltas[message_id].take(Delta(ack=status.ack, error=error))
-        self._early[status.provider_id, -1] = DROP_EARLY(
-            self._company_id, self._connection_id, status.provider_id
-        )
+    def known(self, provider_id: str, message_id: MessageId | None = None) -> None:
+        """A provider id is that of a message: what was reported early about it applies now."""
+        message_id = self._facts.by_provider.get(provider_id) if message_id is None else message_id
+        if message_id is None:
+            return
+        self._facts.by_provider[provider_id] = message_id
+        for status in self._facts.early:
+            if status.provider_id == provider_id:
+                self._effect(message_id, status.ack, status.error)
+                self._early[provider_id, -1] = DROP_EARLY(
+                    self._company_id, self._connection_id, provider_id
+                )
+
+    def _error_of(self, message_id: MessageId) -> Error | None:
+        """What is wrong with a message, as this batch leaves it so far."""
+        delta, message = self._deltas.get(message_id), self._facts.messages.get(message_id)
+        if delta is not None and delta.error is not UNSET:
+            return delta.error
+        return message.error if message is not None else None
+
+    def _effect(self, message_id: MessageId, ack: int, failure: Error | None) -> bool:
+        """What a report does to a message; whether that is anything. In any order the same.
+
+        A failure stands while the message is not known to be delivered.
+        """
+        message = self._facts.messages.get(message_id)
+        if message is None:
+            return False
+        known = self._deltas.get(message_id)
+        reached = max(message.ack, known.ack if known is not None else 0)
+        error = self._error_of(message_id)
+        effect = Delta(ack=0 if failure is not None else ack)
+        if failure is not None:
+            if reached < Ack.DELIVERED and (error is None or doubtful(error)):
+                effect.error = failure
+        elif error is not None and ack >= (Ack.SENT if doubtful(error) else Ack.DELIVERED):
+            effect.error = None
+        if effect.ack <= reached and effect.error is UNSET:
+            return False
+        self._deltas.setdefault(message_id, Delta()).take(effect)
+        return True
 
     def move(self, change: RowChange) -> bool:
         """An outbox row's step; False where this batch already has one for it."""
@@ -183,8 +222,17 @@ class Settlement:
         self._steps[change.before.id] = change
         return True
 
-    def report(self, report: InboundStatus, in_flight: Mapping[OutboxId, object]) -> None:
-        """A delivery report; a row that is being sent right now is left to its sender."""
+    def report(
+        self,
+        report: InboundStatus,
+        in_flight: Mapping[OutboxId, object],
+        *,
+        learn: bool = True,
+    ) -> None:
+        """A delivery report; a row that is being sent right now is left to its sender.
+
+        Without `learn` the message does not get the report's provider id.
+        """
         row = self._facts.rows.get(OutboxId(report.outbox_id or 0))
         message_id = row.message_id if row is not None else None
         if message_id is None:
@@ -195,20 +243,14 @@ class Settlement:
             if row is None:
                 self._keep(report)
             return
-        delta = Delta(ack=0 if report.failed else int(report.ack))
+        failure = error_of(report) if report.failed else None
+        changed = self._effect(message_id, int(report.ack), failure)
         message = self._facts.messages[message_id]
-        known = self._deltas.get(message_id)
-        reached = max(message.ack, known.ack if known is not None else 0)
-        if row is not None and message.provider_id is None and report.provider_id:
-            delta.provider_id = report.provider_id
-        if report.failed:
-            if reached < Ack.DELIVERED and message.error is None:
-                delta.error = error_of(report)
-        elif message.error is not None and report.ack >= Ack.SENT:
-            delta.error = None
-        if delta.ack > reached or delta.error is not UNSET or delta.provider_id:
+        if row is not None and learn and message.provider_id is None and report.provider_id:
+            self.change(message_id, Delta(provider_id=report.provider_id))
+            changed = True
+        if changed:
             self.applied += 1
-            self.change(message_id, delta)
         else:
             self.ignored += 1
 

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.channels.base import Inbound
 from actors.errors import InvalidRequest, Moved, UnknownContact, UnknownMessage
+from actors.sessions.commands import ProviderIdsKnown
 from actors.tickets import rules_agent, rules_inbound, rules_merge, rules_sending
 from actors.tickets.commands import (
     Absorb,
@@ -33,7 +34,7 @@ from actors.tickets.commands import (
 from actors.tickets.deciding import Decider, Rule, UnknownHere
 from actors.tickets.decision import Decision
 from actors.tickets.ports import TicketPorts
-from engine import Actor, Address, MailboxPolicy, Turn, handler
+from engine import Actor, ActorStopped, Address, MailboxFull, MailboxPolicy, Turn, handler
 from storage.errors import (
     Conflict,
     Duplicate,
@@ -173,7 +174,24 @@ class TicketActor(Actor, accepts=TicketCommand):
             )
         except UnknownHere:
             raise UnknownContact(str(self._contact_id)) from None
+        self._tell_known(connection_id, deliveries)
         return duplicates
+
+    def _tell_known(
+        self, connection_id: ConnectionId, deliveries: Sequence[Sequence[Inbound]]
+    ) -> None:
+        """Has reports applied that came before the own messages they speak of."""
+        ids = rules_inbound.own_ids(deliveries)
+        if not ids:
+            return
+        try:
+            self.system.tell_nowait(
+                ProviderIdsKnown(
+                    company_id=self._company_id, connection_id=connection_id, provider_ids=ids
+                )
+            )
+        except (MailboxFull, ActorStopped):
+            return  # the session looks for them when it starts
 
     async def _park(self, inbound: Inbound, error: Exception) -> None:
         payload = inbound.raw or repr(msgspec.structs.asdict(inbound)).encode(

@@ -53,6 +53,18 @@ def references(inbounds: Sequence[Inbound]) -> set[str]:
     return found
 
 
+def own_ids(deliveries: Sequence[Sequence[Inbound]]) -> tuple[str, ...]:
+    """The provider ids of messages that the business typed on its own phone."""
+    return tuple(
+        [
+            item.provider_id
+            for inbounds in deliveries
+            for item in inbounds
+            if isinstance(item, InboundMessage) and item.from_me
+        ]
+    )
+
+
 def _concerns_us(draft: Draft, connection: Connection, inbound: Inbound) -> bool:
     """Groups only where the connection wants them; never our own automatic texts' echo."""
     if inbound.group_id and not connection.allow_group:

@@ -390,3 +390,8 @@ class MemoryOutbox:
             for row in self._memory.rows("early_statuses", connection_id=connection_id)
             if row["provider_id"] in provider_ids
         ]
+
+    async def early_known(self, company_id: CompanyId, connection_id: ConnectionId) -> list[str]:
+        own = {row["provider_id"] for row in self._memory.rows("messages", from_me=True)}
+        early = self._memory.rows("early_statuses", connection_id=connection_id)
+        return sorted({row["provider_id"] for row in early} & own)
