@@ -5,8 +5,9 @@ from typing import Final
 
 import sqlalchemy as sa
 from msgspec import field
+from sqlalchemy.dialects.postgresql import insert
 
-from storage.database import Statements
+from storage.database import Statements, Tx
 from storage.ids import CompanyId
 from storage.metadata import belongs_to, flag, owner, string
 from storage.plain_rows import TenantRow, tenant_table
@@ -70,3 +71,18 @@ async def sizes(
         .group_by(column)
     )
     return {row[0]: row[1] for row in await source.rows(counted)}
+
+
+async def fill(
+    tx: Tx, company_id: CompanyId, list_id: int, entries: Sequence[dict[str, str]]
+) -> int:
+    """Add entries to a list 1,000 at a time; returns how many numbers were new to it."""
+    if not entries:
+        return 0
+    fixed = {"company_id": company_id, "list_id": list_id}
+    made = 0
+    for start in range(0, len(entries), 1000):
+        rows = [fixed | entry for entry in entries[start : start + 1000]]
+        statement = insert(contact_list_items).values(rows).on_conflict_do_nothing()
+        made += await tx.execute(statement)
+    return made

@@ -4,9 +4,10 @@ import msgspec
 
 from api.endpoint import Ctx, PublicCtx, Routes, public, super_user
 from api.errors import Missing
-from storage import companies, company_settings, plans, settings
+from storage import companies, company_settings, plans, settings, versions
 from storage.database import Database
 from storage.ids import CompanyId
+from storage.settings import INSTALLATION
 from storage.views import CompanyView, company_view
 
 routes = Routes(tag="companies", missing="ERR_NO_COMPANY_FOUND")
@@ -25,7 +26,13 @@ VERSION = "2.2.2v-26"
 @routes.get("/version", guard=public)
 async def show_version(ctx: PublicCtx) -> Version:
     """Tell which frontends this server speaks to."""
-    return Version(VERSION)
+    return Version(await current_version(ctx.parts.database))
+
+
+async def current_version(database: Database) -> str:
+    """The version that operators announced, else the one this API was built for."""
+    announced = await versions.rows.all_of(database, INSTALLATION)
+    return announced[0].version_frontend if announced else VERSION
 
 
 @routes.get("/companies/listPlan/{company_id}")

@@ -9,7 +9,8 @@ from msgspec import UNSET, UnsetType
 from actors.events import ConnectionChanged, ConnectionRemoved
 from actors.sessions import ConnectionRenewed, StartSession, StopSession
 from actors.tickets.commands import CloseTickets
-from api.endpoint import Ctx, Named, Routes, Short, admin
+from api.endpoint import Ctx, Named, Routes, Short, Upload, admin
+from api.endpoint.crud import stored
 from api.errors import Detail, Invalid
 from storage import connections, tickets
 from storage.connections import Connection, ConnectionPatch, ConnectionSecrets
@@ -120,6 +121,15 @@ async def update(ctx: Ctx, connection_id: ConnectionId, body: Body) -> Connectio
     """Change a connection; masked secrets that come back are left as they are."""
     patch, given = _split(body)
     patch = msgspec.structs.replace(patch, channel=UNSET)  # views show the network in its place
+    return await _change(ctx, connection_id, patch, given)
+
+
+async def _change(
+    ctx: Ctx,
+    connection_id: ConnectionId,
+    patch: ConnectionPatch,
+    given: dict[str, str] | None = None,
+) -> ConnectionView:
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         changed = await connections.change(tx, ctx.company_id, connection_id, patch)
         if given:
@@ -161,6 +171,22 @@ async def remove(ctx: Ctx, connection_id: ConnectionId) -> Done:
         await connections.delete(tx, company_id, found.id)
         tx.publish(ConnectionRemoved(company_id=company_id, connection_id=found.id))
     return Done("Whatsapp deleted.")
+
+
+@routes.post("/{connection_id}/media-upload", guard=admin)
+async def attach(ctx: Ctx, connection_id: ConnectionId, uploads: tuple[Upload, ...]) -> Done:
+    """Attach a file to the greeting of a connection."""
+    await connections.get(ctx.parts.database, ctx.company_id, connection_id)
+    kept = await stored(ctx, uploads)
+    await _change(ctx, connection_id, ConnectionPatch(greeting_media=kept["media_path"]))
+    return Done("File attached")
+
+
+@routes.delete("/{connection_id}/media-upload", guard=admin)
+async def detach(ctx: Ctx, connection_id: ConnectionId) -> Done:
+    """Take the file off the greeting of a connection."""
+    await _change(ctx, connection_id, ConnectionPatch(greeting_media=None))
+    return Done("File deleted")
 
 
 @sessions.post("/{connection_id}")

@@ -114,6 +114,15 @@ async def remove(ctx: Ctx, file_list_id: int) -> Done:
     return Done("File list deleted")
 
 
+@routes.delete(guard=admin)
+async def remove_all(ctx: Ctx) -> None:
+    """Delete every file list of the company."""
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        for row in await file_lists.lists.all_of(tx, ctx.company_id):
+            await file_lists.lists.delete(tx, ctx.company_id, row.id)
+            tx.publish(_event(ctx.company_id, "delete", row.id, None))
+
+
 @routes.post("/uploadList/{file_list_id}", guard=admin)
 async def upload(
     ctx: Ctx, file_list_id: int, body: UploadBody, uploads: tuple[Upload, ...]

@@ -2,7 +2,12 @@
 
 from collections.abc import Sequence
 
-from api.endpoint import Ctx, Upload, crud
+import msgspec
+
+from actors.events import RecordChanged
+from api.endpoint import Ctx, Upload, admin, crud
+from api.errors import Detail, Invalid
+from api.resources.spreadsheets import LineError, digits, lines_of
 from storage import mailing_lists
 from storage.mailing_lists import MailingList
 
@@ -50,6 +55,41 @@ items = crud(
 )
 
 
-@routes.post("/{contact_list_id}/upload", built=False)
-async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) -> None:
-    """Fill a list from a spreadsheet."""
+class UploadReport(msgspec.Struct, frozen=True):
+    """What became of a file."""
+
+    created: int
+    known: int
+    failed: list[LineError]
+
+
+@routes.post("/{contact_list_id}/upload", guard=admin)
+async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) -> UploadReport:
+    """Fill a list from a CSV file; numbers that it has already are passed over."""
+    await mailing_lists.lists.get(ctx.parts.database, ctx.company_id, contact_list_id)
+    if not uploads:
+        raise Invalid(Detail("$.file", "missing"))
+    entries: dict[str, dict[str, str]] = {}
+    failed: list[LineError] = []
+    read = 0
+    for line, cells in list(lines_of(uploads[0].content)):
+        number = digits(cells["number"])
+        if not number:
+            failed.append(LineError(line, "no number"))
+            continue
+        read += 1
+        name = cells["name"][:255] or number
+        entries.setdefault(number, {"name": name, "number": number, "email": cells["email"][:255]})
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        created = await mailing_lists.fill(
+            tx, ctx.company_id, contact_list_id, list(entries.values())
+        )
+        event = RecordChanged(
+            company_id=ctx.company_id,
+            noun="contact_list",
+            action="update",
+            record_id=contact_list_id,
+            record=await mailing_lists.lists.get(tx, ctx.company_id, contact_list_id),
+        )
+        tx.publish(event)
+    return UploadReport(created, read - created, failed)

@@ -70,6 +70,14 @@ async def show_picture(ctx: PublicCtx, folder: str, key: str, query: MediaQuery)
     return await show(ctx, folder, key, query)
 
 
+@routes.get("/{folder}/{place}/{key}")
+async def show_there(
+    ctx: PublicCtx, folder: str, place: str, key: str, query: MediaQuery
+) -> Stream | Raw:
+    """Send a file under the folder names that frontends put before it (user, quickMessage)."""
+    return await show(ctx, folder, key, query)
+
+
 def _company(folder: str) -> int:
     match = _FOLDER.fullmatch(folder.lower())
     if match is None:

@@ -127,6 +127,12 @@ async def edit(ctx: Ctx, message_id: MessageId, body: NewText) -> MessageView:
     return await ask(ctx, command)
 
 
+@routes.put("/{message_id}")
+async def edit_there(ctx: Ctx, message_id: MessageId, body: NewText) -> MessageView:
+    """The same under the path that other clients use."""
+    return await edit(ctx, message_id, body)
+
+
 @routes.post("/react/{message_id}")
 async def react(ctx: Ctx, message_id: MessageId, body: Reaction) -> MessageView:
     """Put an emoji on a message, or take it back."""

@@ -130,6 +130,12 @@ async def show_column(ctx: Ctx, query: ColumnQuery) -> dict[str, str | bool]:
     return {query.column: getattr(shown, COMPANY_SETTING_FIELDS[query.column])}
 
 
+@routes.get("/companySettingOnePayment")
+async def show_column_there(ctx: Ctx, query: ColumnQuery) -> dict[str, str | bool]:
+    """The same under the path that the payment page asks."""
+    return await show_column(ctx, query)
+
+
 @routes.put("/companySettings", guard=admin)
 async def write_column(ctx: Ctx, body: ColumnValue) -> ColumnWritten:
     """Write one company setting under its wire name."""

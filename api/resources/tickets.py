@@ -92,6 +92,18 @@ async def list_board(ctx: Ctx, query: TicketQuery) -> TicketPage:
     return await _page(ctx, query, 400)
 
 
+@routes.get("/dashboard/moments")
+async def list_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
+    """List what is open or waits now, for the live board by department."""
+    return (await list_board(ctx, query)).tickets
+
+
+@routes.get("/usersMoments")
+async def list_user_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
+    """List what agents are working on now, for the live board by user."""
+    return [ticket for ticket in await list_moments(ctx, query) if ticket.user_id is not None]
+
+
 @routes.get("/tickets/u/{uuid}")
 async def show_by_uuid(ctx: Ctx, uuid: str) -> TicketView:
     """Show a ticket by its public id, and note that it was looked into and read."""

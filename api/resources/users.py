@@ -6,7 +6,8 @@ import msgspec
 from msgspec import field
 
 from actors.events import UserChanged, UserRemoved
-from api.endpoint import Ctx, Id, Named, Page, Routes, Short, admin
+from api.endpoint import Ctx, Id, Int, Named, Page, Routes, Short, Upload, admin
+from api.endpoint.crud import stored
 from api.errors import Detail, Forbidden, Invalid
 from storage import users
 from storage.errors import NotFound
@@ -163,6 +164,46 @@ async def remove(ctx: Ctx, user_id: UserId) -> Removed:
         await users.delete(tx, ctx.company_id, user_id)
         tx.publish(UserRemoved(company_id=ctx.company_id, user_id=user_id))
     return Removed()
+
+
+class Width(msgspec.Struct, kw_only=True):
+    """The width of the ticket list in pixels."""
+
+    width: Int = field(name="defaultTicketsManagerWidth", default=550)
+
+
+class Pictured(msgspec.Struct, frozen=True):
+    """A user with a new picture."""
+
+    user: UserView
+    message: str = "Image updated"
+
+
+@routes.put("/toggleChangeWidht/{user_id}")
+async def set_width(ctx: Ctx, user_id: UserId, body: Width) -> UserView:
+    """Keep how wide a user drew the ticket list; one's own, or any as an admin."""
+    if user_id != ctx.user_id and not ctx.principal.is_admin:
+        raise Forbidden
+    return await _set(ctx, user_id, UserPatch(tickets_width=min(max(body.width, 0), 10_000)))
+
+
+@routes.post("/{user_id}/media-upload")
+async def set_picture(ctx: Ctx, user_id: UserId, uploads: tuple[Upload, ...]) -> Pictured:
+    """Set a user's picture; one's own, or any as an admin."""
+    if user_id != ctx.user_id and not ctx.principal.is_admin:
+        raise Forbidden
+    await users.get(ctx.parts.database, ctx.company_id, user_id)
+    kept = await stored(ctx, uploads)
+    return Pictured(await _set(ctx, user_id, UserPatch(profile_image=kept["media_path"])))
+
+
+async def _set(ctx: Ctx, user_id: UserId, patch: UserPatch) -> UserView:
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        user = await users.change(tx, ctx.company_id, user_id, patch)
+        departments = await users.department_ids(tx, ctx.company_id, user_id)
+        shown = await _shown(ctx, user, departments)
+        tx.publish(UserChanged(company_id=ctx.company_id, user=shown))
+    return shown
 
 
 _OWN = frozenset(

@@ -30,7 +30,7 @@ ROWS = {key for key, _, _ in samples(Company(**dict.fromkeys(Company.__struct_fi
 ROWS |= {"invoice_id"}
 """Path parameters that name a plain row of a company."""
 
-NAMES = {"key": "appName", "token": "x" * 20, "folder": "company1"}
+NAMES = {"key": "appName", "token": "x" * 20, "folder": "company1", "place": "user"}
 """Path parameters that name no row of a company."""
 
 BODIES = {
@@ -45,6 +45,8 @@ BODIES = {
     "tags.create": lambda c: {"name": "N", "color": "#123"},
     "auth.login": lambda c: {"email": "nobody@x.test", "password": "x"},
     "company_book.set_schedules": lambda c: {"schedules": []},
+    "contact_files.ensure": lambda c: {"number": "5511999990001"},
+    "messages.edit_there": lambda c: {"body": "hi"},
     "tagging.tag_contact": lambda c: {"contactId": c.contact_id},
     "settings.write_column": lambda c: {"column": "userRating", "data": "enabled"},
 }
