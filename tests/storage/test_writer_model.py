@@ -295,5 +295,5 @@ def test_every_verdict_is_that_of_some_order_of_the_units(dsn: str) -> None:
 
 
 @pytest.mark.prove
-def test_every_verdict_is_that_of_some_order_a_thousand_times(dsn: str) -> None:
-    _run(dsn, 1_000)
+def test_every_verdict_is_that_of_some_order_three_hundred_times(dsn: str) -> None:
+    _run(dsn, 300)
