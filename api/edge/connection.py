@@ -138,9 +138,10 @@ class Connection:
                 self._ahead.clear()
             else:
                 data = await self._receive()
-            if not parser.head_started:
-                self.deadline = trio.current_time() + limits.head_timeout
+            begins = not parser.head_started
             parser.feed(data)
+            if begins and not parser.requests:  # most requests come whole: they need no deadline
+                self.deadline = trio.current_time() + limits.head_timeout
         self.idle = False
         self.deadline = inf
         return parser.requests.popleft()
@@ -148,7 +149,7 @@ class Connection:
     async def _serve(self, request: Request) -> None:
         self._request, self._framing = request, None
         self._started = self._responded = self._delivered = False
-        self._body_started = trio.current_time()
+        self._body_started = inf if request.complete else trio.current_time()
         try:
             await self._host.app(self._scope(request), self._asgi_receive, self._asgi_send)
         except OSError:

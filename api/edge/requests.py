@@ -6,6 +6,7 @@ attacks live on, is checked here: one Host, one framing, a sane target (RFC 9112
 
 import re
 from collections import deque
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -121,7 +122,9 @@ class RequestParser:
         headers.append((name.lower(), value))
         if len(headers) > self._limits.max_headers:
             self._refuse(431, "too many header fields")
-        self._count(len(name) + len(value) + 4)
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self._limits.max_head:
+            self._refuse(431, "head too large")
 
     def on_headers_complete(self) -> None:
         request = self._current
@@ -176,10 +179,16 @@ def refusal_of(request: Request, limits: EdgeLimits) -> tuple[int, str] | None:
     return _header_refusal(request, limits)
 
 
+@lru_cache(maxsize=1024)
+def _is_token(name: bytes) -> bool:
+    """Whether a field name is one; clients send the same few names again and again."""
+    return _TOKEN.match(name) is not None
+
+
 def _header_refusal(request: Request, limits: EdgeLimits) -> tuple[int, str] | None:
     hosts = lengths = encodings = 0
     for name, value in request.headers:
-        if not _TOKEN.match(name) or _BAD_VALUE.search(value):
+        if not _is_token(name) or _BAD_VALUE.search(value):
             return 400, "malformed header field"
         if name == b"host":
             hosts += 1
