@@ -1,7 +1,7 @@
 """Events from the log as they would be published now: kind and ids, with the rows loaded again.
 
 The log keeps no contents, so a revived event shows its rows as they are today; where they are
-gone, or the event spoke of nothing that lasts (a login), there is nothing to show.
+gone there is nothing to show.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,12 +15,17 @@ from actors.events import (
     ContactRemoved,
     MessageChanged,
     MessageCreated,
+    RecordChanged,
     SessionChanged,
     TicketChanged,
     TicketPlace,
     TicketRead,
     TicketRemoved,
+    UserChanged,
+    UserLoggedIn,
+    UserRemoved,
 )
+from actors.revival_records import record_changed, user_changed, user_logged_in, user_removed
 from storage import contact_book, conversations, event_log, outbox_queue
 from storage.database import Database
 from storage.events import DomainEvent, StoredEvent
@@ -204,6 +209,18 @@ async def _connection_removed(
     )
 
 
+_Rows = Callable[[Database, CompanySnapshot, StoredEvent], Awaitable[DomainEvent | None]]
+
+
+def _by_rows(revive: _Rows) -> Reviver:
+    async def revived(
+        log: PgEventLog, snapshot: CompanySnapshot, event: StoredEvent
+    ) -> DomainEvent | None:
+        return await revive(log.database, snapshot, event)
+
+    return revived
+
+
 _REVIVERS: Final[dict[str, Reviver]] = {
     TicketChanged.kind: _ticket_changed,
     TicketRead.kind: _ticket_read,
@@ -215,4 +232,8 @@ _REVIVERS: Final[dict[str, Reviver]] = {
     ConnectionChanged.kind: _connection_changed,
     SessionChanged.kind: _connection_changed,
     ConnectionRemoved.kind: _connection_removed,
+    RecordChanged.kind: _by_rows(record_changed),
+    UserChanged.kind: _by_rows(user_changed),
+    UserRemoved.kind: _by_rows(user_removed),
+    UserLoggedIn.kind: _by_rows(user_logged_in),
 }
