@@ -12,6 +12,7 @@ A signature that cannot be served (an unknown parameter, an unbounded number) fa
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -52,7 +53,7 @@ class Endpoint:
     body: Decoder[Any] | None = field(default=None, repr=False)
     query: Decoder[Any] | None = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """A stable name: the handler's module and name."""
         return f"{self.handler.__module__.rpartition('.')[2]}.{self.handler.__name__}"
