@@ -10,7 +10,11 @@ PATIENCE = 20.0
 
 
 class Lost(Exception):
-    """No answer: the connection was refused, broke, or stayed silent. The outcome is unknown."""
+    """No answer: the connection was refused or broke. The outcome is unknown."""
+
+
+class Silent(Lost):
+    """No answer for longer than any deadline of the server, on a connection that stands."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -51,9 +55,12 @@ class Line:
                     self._stream = await trio.open_tcp_stream("127.0.0.1", self._port)
                 await self._stream.send_all("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
                 return await self._answer()
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+        except (OSError, trio.BrokenResourceError) as error:
             await self.close()
             raise Lost(repr(error)) from error
+        except trio.TooSlowError as error:
+            await self.close()
+            raise Silent(path) from error
         except BaseException:
             await self.close()
             raise

@@ -8,7 +8,7 @@ import msgspec
 import trio
 
 from tests.proofs.history import AckSeen, History, Reply, Seen, Sent
-from tests.proofs.lines import Answer, Line, Lost, signed
+from tests.proofs.lines import Answer, Line, Lost, Silent, signed
 from tests.proofs.world import PASSWORD, Company
 
 PAUSE = 0.05
@@ -22,6 +22,7 @@ class Fates:
         self.customers: Counter[str] = Counter()
         self.agents: Counter[str] = Counter()
         self.latencies: list[float] = []
+        self.silent: list[str] = []
         self.attempts = 0
         self.heard = trio.Event()
         self.refusals: list[Answer] = []
@@ -150,8 +151,11 @@ class Load:
     ) -> Answer | None:
         try:
             return await line.call("POST", path, body, headers)
+        except Silent:
+            self.fates.silent.append(f"{trio.current_time():.3f} {path}")
         except Lost:
-            return None
+            pass
+        return None
 
     async def _pause(self, answer: Answer | None) -> None:
         """Wait as long as the server asks for; when it is gone, one of all looks for its return."""

@@ -1,6 +1,7 @@
 """One proof: a served world under load, hurt from outside, then judged by the checker."""
 
 import os
+import signal
 import statistics
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -95,6 +96,14 @@ class Proof:
         crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         return max(self.recoveries) < LONGEST_RECOVERY * crowd
 
+    async def die_at(self, fault: str) -> None:
+        """Start again with one fault armed, and wait until the server has died of it."""
+        self.server.kill()
+        self.server.start(CHATIA_FAULT=fault)
+        assert self.server.program is not None
+        status = await self.server.program.ended()
+        assert status == -signal.SIGKILL, f"{fault}: {status}\n{self.server.said()[-2000:]}"
+
     async def verdict(self) -> list[str]:
         """Every violated promise."""
         history = self.load.history
@@ -104,6 +113,7 @@ class Proof:
         fates = self.load.fates
         wrong += [f"a customer got {s}" for s in fates.customers if s not in ("200", "503", "lost")]
         wrong += [f"an agent got {s}" for s in fates.agents if s not in ("200", "503", "lost")]
+        wrong += [f"never answered: {path}" for path in fates.silent]
         wrong += [
             f"503 without Retry-After: {answer.body!r}"
             for answer in fates.refusals

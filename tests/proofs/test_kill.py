@@ -1,19 +1,58 @@
 """kill -9 of the serving process: what was acknowledged is there, once and in order."""
 
+import os
 import random
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import trio
 
 from storage.embedded import EmbeddedPostgres
+from storage.faults import POINTS
 from storage.migrate import upgrade
 from tests.proofs.conftest import Report
 from tests.proofs.proof import Proof, open_proof
 from tests.proofs.world import Company, found
 
-KILLS = 20
+KILLS = int(os.environ.get("CHATIA_KILLS", "20"))
+"""Kills of a long proof, per kind."""
+
+
+# Fault points, and up to which of its passes the kill may wait.
+PASSES = {
+    "writer.taken": 40,
+    "writer.fenced": 40,
+    "writer.claimed": 40,
+    "writer.before_commit": 40,
+    "writer.commit_sent": 40,
+    "writer.commit_replied": 40,
+    "writer.acked": 40,
+    "writer.published": 40,
+    "http.before_200": 150,
+    "send.before_mark": 12,
+    "send.marked": 12,
+    "send.written": 12,
+    "send.replied": 12,
+    "send.before_sent_commit": 12,
+    "actor.loaded": 30,
+    "actor.decided": 100,
+    "takeover.bumped": 1,
+}
+
+
+async def killed_at(proof: Proof, points: Sequence[str], seed: int) -> None:
+    rng = random.Random(seed)
+
+    async def hurt() -> None:
+        for point in points:
+            await proof.die_at(f"{point}:{rng.randint(1, PASSES[point])}:kill")
+        await proof.kill_and_restart()
+        await trio.sleep(1.0)
+
+    await proof.begin()
+    await proof.under_load(hurt)
 
 
 async def killed_at_random(proof: Proof, kills: int, seed: int) -> None:
@@ -27,6 +66,29 @@ async def killed_at_random(proof: Proof, kills: int, seed: int) -> None:
 
     await proof.begin()
     await proof.under_load(hurt)
+
+
+def test_every_fault_point_is_proven() -> None:
+    assert PASSES.keys() == POINTS
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("point", PASSES)
+async def test_kills_at_a_point_lose_and_double_nothing(
+    point: str, dsn: str, folder: Path, report: Report
+) -> None:
+    async with open_proof(folder, dsn) as proof:
+        await killed_at(proof, [point] * KILLS, seed=4)
+        wrong = await proof.verdict()
+        report(proof.figures())
+        assert wrong == []
+
+
+async def test_kills_where_it_hurts_most(dsn: str, folder: Path, report: Report) -> None:
+    async with open_proof(folder, dsn) as proof:
+        await killed_at(proof, ["writer.commit_sent", "send.written"], seed=5)
+        assert await proof.verdict() == [], proof.figures()
+        report(proof.figures())
 
 
 async def test_two_kills_lose_and_double_nothing(dsn: str, folder: Path, report: Report) -> None:
