@@ -1,5 +1,7 @@
 """Chatbots: the menu tree of each department."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import field
 
@@ -21,13 +23,32 @@ class ChatbotView(Chatbot, frozen=True, kw_only=True, rename="camel"):
     options: tuple["ChatbotView", ...] = ()
 
 
+def _tree(row: Chatbot, found: list[Chatbot], above: frozenset[int] = frozenset()) -> ChatbotView:
+    """A ring of parents, which two changes can make, is cut where it closes."""
+    seen = above | {row.id}
+    below = [
+        _tree(other, found, seen)
+        for other in found
+        if other.parent_id == row.id and other.id not in seen
+    ]
+    return ChatbotView(**msgspec.structs.asdict(row), options=tuple(below))
+
+
+async def shown(ctx: Ctx, found: Sequence[Chatbot]) -> list[ChatbotView]:
+    """Options, each with the tree below it."""
+    every = await chatbots.rows.all_of(ctx.parts.database, ctx.company_id)
+    return [_tree(row, every) for row in found]
+
+
 routes = crud(
     "/chatbot",
     chatbots.rows,
     noun="chatbot",
     missing="ERR_NO_CHATBOT_FOUND",
-    only=("create", "change", "delete"),
+    only=("show", "create", "change", "delete"),
     needs=("name",),
+    view=ChatbotView,
+    show=shown,
 )
 
 
@@ -43,21 +64,3 @@ async def list_chatbots(ctx: Ctx, query: ChatbotQuery) -> list[ChatbotView]:
         if (query.parent_id is None or row.parent_id == query.parent_id)
         and query.department_id in (None, row.department_id)
     ]
-
-
-@routes.get("/{chatbot_id}")
-async def show(ctx: Ctx, chatbot_id: int) -> ChatbotView:
-    """Show an option with the tree below it."""
-    row = await chatbots.rows.get(ctx.parts.database, ctx.company_id, chatbot_id)
-    return _tree(row, await chatbots.rows.all_of(ctx.parts.database, ctx.company_id))
-
-
-def _tree(row: Chatbot, found: list[Chatbot], above: frozenset[int] = frozenset()) -> ChatbotView:
-    """A ring of parents, which two changes can make, is cut where it closes."""
-    seen = above | {row.id}
-    below = [
-        _tree(other, found, seen)
-        for other in found
-        if other.parent_id == row.id and other.id not in seen
-    ]
-    return ChatbotView(**msgspec.structs.asdict(row), options=tuple(below))
