@@ -5,13 +5,14 @@ it has checked who speaks, and answers its sender only when the call has returne
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import trio
 
 from actors.channels.base import Conversation, IdentityChange, InboundStatus
 from actors.errors import Busy
+from actors.ports import Load
 from actors.router.commands import DeliverInbound, LearnIdentity
 from actors.sessions.commands import ApplyStatuses, StatusesApplied
 from actors.tickets.commands import Delivered
@@ -19,6 +20,20 @@ from engine import System
 from storage.ids import CompanyId, ConnectionId
 
 Key = tuple[ConnectionId, str]
+
+SHORTEST_WAIT = 1.0
+LONGEST_WAIT = 30.0
+STUCK = 1.0
+"""Seconds after which a queue that nothing has left stands still."""
+
+
+def wait_for(waiting: int, load: Load) -> float:
+    """Seconds until `waiting` deliveries should be gone, at the pace at which commits happen."""
+    if load.drain_per_s > 0:
+        seconds = max(waiting / load.drain_per_s, load.oldest_s)
+    else:
+        seconds = LONGEST_WAIT if load.oldest_s >= STUCK else SHORTEST_WAIT
+    return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
 
 
 class _Flight:
@@ -45,12 +60,20 @@ class Intake:
     """Hands deliveries to their router or session and returns when they are committed.
 
     `per_company` and `total` bound the conversations and status batches in flight; beyond them
-    callers get Busy at once. Cancelling a call cancels the wait, not the work: a repetition of
+    callers get Busy at once, with the time that `load` says the work in flight needs. Cancelling a call cancels the wait, not the work: a repetition of
     the delivery is then recognised as a duplicate.
     """
 
-    def __init__(self, system: System, *, per_company: int = 2000, total: int = 20000) -> None:
+    def __init__(
+        self,
+        system: System,
+        load: Callable[[], Load],
+        *,
+        per_company: int = 2000,
+        total: int = 20000,
+    ) -> None:
         self._system = system
+        self._load = load
         self._per_company = per_company
         self._total = total
         self._in_flight: Counter[CompanyId] = Counter()
@@ -64,10 +87,11 @@ class Intake:
 
     @contextmanager
     def _slot(self, company_id: CompanyId) -> Generator[None]:
-        if self._in_flight[company_id] >= self._per_company:
-            raise Busy(retry_after=2.0, company=True)
+        mine = self._in_flight[company_id]
+        if mine >= self._per_company:
+            raise Busy(retry_after=wait_for(mine, self._load()), company=True)
         if self._all >= self._total:
-            raise Busy(retry_after=2.0, company=False)
+            raise Busy(retry_after=wait_for(self._all, self._load()), company=False)
         self._in_flight[company_id] += 1
         self._all += 1
         try:

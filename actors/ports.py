@@ -42,6 +42,25 @@ class Saver(Protocol):
         ...
 
 
+class Load(Protocol):
+    """How much waits to be committed: units, the age of the oldest in seconds, units per second."""
+
+    @property
+    def queued_units(self) -> int: ...
+
+    @property
+    def oldest_s(self) -> float: ...
+
+    @property
+    def drain_per_s(self) -> float: ...
+
+
+class Writer(Saver, Protocol):
+    """A saver that says how busy it is."""
+
+    def stats(self) -> Load: ...
+
+
 class Ids(Protocol):
     """Row ids reserved in blocks; unique over the installation and growing within a process."""
 

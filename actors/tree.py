@@ -13,7 +13,7 @@ from actors.hub import EventSink, HubPublisher
 from actors.intake import Intake
 from actors.media import MediaStore
 from actors.outbox_relay import OutboxRelay, RelayHints
-from actors.ports import Clock, Ids, Saver, utc_now
+from actors.ports import Clock, Ids, Writer, utc_now
 from actors.revival import PgEventLog
 from actors.router.actor import router_actor
 from actors.router.ports import RouterPorts
@@ -46,7 +46,7 @@ class DomainPorts(msgspec.Struct, kw_only=True):
     """
 
     database: Database
-    saver: Saver
+    saver: Writer
     ids: Ids
     snapshots: SnapshotCache
     publisher: HubPublisher
@@ -64,7 +64,7 @@ class DomainPorts(msgspec.Struct, kw_only=True):
         """Connects what was made before the system; returns the door for inbound."""
         self.publisher.attach(system)
         self.hints.attach(system)
-        return Intake(system)
+        return Intake(system, self.saver.stats)
 
     def tickets(self) -> TicketPorts:
         """What ticket actors use."""

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.errors import Busy
-from actors.intake import Intake
+from actors.intake import Intake, wait_for
 from actors.router import DeliverInbound, RouterCommand
 from actors.tickets.commands import Delivered
 from engine import Actor, handler
@@ -16,6 +17,14 @@ from engine.testing import open_system
 from storage.errors import DatabaseUnavailable
 from tests.actors.company import COMPANY, LINE
 from tests.actors.world import conversation
+
+
+class Busyness(msgspec.Struct):
+    """A writer's word on how busy it is."""
+
+    queued_units: int = 0
+    oldest_s: float = 0.0
+    drain_per_s: float = 0.0
 
 
 class Router(Actor):
@@ -39,9 +48,10 @@ class Router(Actor):
 @asynccontextmanager
 async def open_intake(**bounds: int) -> AsyncIterator[tuple[Intake, Router]]:
     router = Router()
+    load = Busyness(queued_units=2, oldest_s=0.5, drain_per_s=0.25)
     router.gate, router.answers, router.seen = trio.Event(), [], []
     async with open_system({"router": lambda _: router}) as system:
-        yield Intake(system, **bounds), router
+        yield Intake(system, lambda: load, **bounds), router
 
 
 async def test_a_second_delivery_waits_for_the_first_ones_commit() -> None:
@@ -121,8 +131,27 @@ async def test_beyond_the_bounds_the_answer_is_busy_at_once(
         with pytest.raises(Busy) as busy:
             await intake.deliver(COMPANY, LINE, conversation("5599", "hi"))
         assert busy.value.company is company
+        assert busy.value.retry_after == 8.0
         router.gate.set()
         await wait_all_tasks_blocked()
         assert await intake.deliver(COMPANY, LINE, conversation("5599", "hi")) == Delivered(
             stored=1
         )
+
+
+@pytest.mark.parametrize(
+    ("waiting", "oldest", "rate", "seconds"),
+    [
+        (2000, 0.1, 400.0, 5.0),
+        (2000, 9.0, 400.0, 9.0),
+        (2000, 0.1, 50_000.0, 1.0),
+        (2000, 0.1, 2.0, 30.0),
+        (2000, 0.2, 0.0, 1.0),
+        (2000, 4.0, 0.0, 30.0),
+    ],
+)
+def test_the_wait_is_what_the_queue_needs_at_its_pace(
+    waiting: int, oldest: float, rate: float, seconds: float
+) -> None:
+    load = Busyness(queued_units=waiting, oldest_s=oldest, drain_per_s=rate)
+    assert wait_for(waiting, load) == seconds
