@@ -12,6 +12,7 @@ import trio
 
 from actors.channels.base import Conversation, IdentityChange, InboundStatus
 from actors.errors import Busy
+from actors.intake_health import IntakeHealth
 from actors.ports import Load
 from actors.router.commands import DeliverInbound, LearnIdentity
 from actors.sessions.commands import ApplyStatuses, StatusesApplied
@@ -68,12 +69,14 @@ class Intake:
         self,
         system: System,
         load: Callable[[], Load],
+        health: IntakeHealth | None = None,
         *,
         per_company: int = 2000,
         total: int = 20000,
     ) -> None:
         self._system = system
         self._load = load
+        self._health = health or IntakeHealth()
         self._per_company = per_company
         self._total = total
         self._in_flight: Counter[CompanyId] = Counter()
@@ -87,6 +90,22 @@ class Intake:
 
     @contextmanager
     def _slot(self, company_id: CompanyId) -> Generator[None]:
+        """Room for one delivery; whatever ends it but its commit, its sender has to repeat it."""
+        try:
+            self._admit(company_id)
+            try:
+                yield
+            finally:
+                self._all -= 1
+                self._in_flight[company_id] -= 1
+                if not self._in_flight[company_id]:
+                    del self._in_flight[company_id]
+        except BaseException:
+            self._health.refused()
+            raise
+        self._health.took()
+
+    def _admit(self, company_id: CompanyId) -> None:
         mine = self._in_flight[company_id]
         if mine >= self._per_company:
             raise Busy(retry_after=wait_for(mine, self._load()), company=True)
@@ -94,13 +113,6 @@ class Intake:
             raise Busy(retry_after=wait_for(self._all, self._load()), company=False)
         self._in_flight[company_id] += 1
         self._all += 1
-        try:
-            yield
-        finally:
-            self._all -= 1
-            self._in_flight[company_id] -= 1
-            if not self._in_flight[company_id]:
-                del self._in_flight[company_id]
 
     async def deliver(
         self, company_id: CompanyId, connection_id: ConnectionId, conversation: Conversation

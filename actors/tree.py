@@ -11,6 +11,7 @@ from actors.channels.registry import Channels
 from actors.configuration import SnapshotCache
 from actors.hub import EventSink, HubPublisher
 from actors.intake import Intake
+from actors.intake_health import IntakeHealth
 from actors.media import MediaStore
 from actors.outbox_relay import OutboxRelay, RelayHints
 from actors.ports import Clock, Ids, Writer, utc_now
@@ -59,12 +60,13 @@ class DomainPorts(msgspec.Struct, kw_only=True):
     reconcile: float = 600.0
     clock: Clock = utc_now
     hints: RelayHints = msgspec.field(default_factory=RelayHints)
+    health: IntakeHealth = msgspec.field(default_factory=IntakeHealth)
 
     def attach(self, system: System) -> Intake:
         """Connects what was made before the system; returns the door for inbound."""
         self.publisher.attach(system)
         self.hints.attach(system)
-        return Intake(system, self.saver.stats)
+        return Intake(system, self.saver.stats, self.health)
 
     def tickets(self) -> TicketPorts:
         """What ticket actors use."""
@@ -104,6 +106,7 @@ class DomainPorts(msgspec.Struct, kw_only=True):
             epoch=self.epoch,
             patience=self.patience,
             reconcile=self.reconcile,
+            health=self.health,
             clock=self.clock,
         )
 

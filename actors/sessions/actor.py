@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
 
 import msgspec
 
@@ -97,17 +96,20 @@ class SessionActor(Actor, accepts=SessionCommand):
                 change = step(row, now, state="unknown", error=error)
                 deltas = {row.message_id: Delta(error=error)} if row.message_id else {}
                 await self._ledger.commit(Entry(rows=[change], deltas=deltas))
-            begun = row.sending_at or row.updated_at
-            left = self._ports.reconcile - (now - begun) / timedelta(seconds=1)
-            self._reconcile_later(row.id, max(0.0, left))
+            self._reconcile_later(row.id)
 
-    def _reconcile_later(self, outbox_id: OutboxId, seconds: float) -> None:
+    def _reconcile_later(self, outbox_id: OutboxId, since: float | None = None) -> None:
+        """The policy decides after enough healthy intake from now, or from `since` of it."""
+        healthy = self._ports.health.seconds()
+        since = healthy if since is None else since
         command = ReconcileUnknown(
             company_id=self._company_id,
             connection_id=self._connection_id,
             outbox_id=outbox_id,
+            since=since,
         )
-        self.after(seconds, command)
+        # Never at once: while intake is ill the count stands still.
+        self.after(max(self._ports.reconcile - (healthy - since), 0.001), command)
 
     async def _open(self, connection: Connection) -> None:
         """Begins to send. Raises NotConnected where the channel is not set up here."""
@@ -123,7 +125,7 @@ class SessionActor(Actor, accepts=SessionCommand):
             self._ledger,
             self.start_soon,
             self._orders_settled,
-            lambda row: self._reconcile_later(row.id, self._ports.reconcile),
+            lambda row: self._reconcile_later(row.id),
             self._in_flight,
         )
 
@@ -248,6 +250,9 @@ class SessionActor(Actor, accepts=SessionCommand):
     async def reconcile(self, cmd: ReconcileUnknown) -> None:
         row = await self._row(cmd.outbox_id)
         if row is None or row.state != "unknown" or row.policy == "ask":
+            return
+        if self._ports.health.seconds() - cmd.since < self._ports.reconcile:
+            self._reconcile_later(row.id, cmd.since)
             return
         await self._give_up(row, resend=row.policy == "resend")
 

@@ -89,9 +89,13 @@ class CancelSend(SessionCommand[bool], frozen=True, kw_only=True):
 
 
 class ReconcileUnknown(SessionCommand[None], frozen=True, kw_only=True):
-    """The time for a report has passed: what the order's policy says happens now."""
+    """The time for a report has passed: what the order's policy says happens now.
+
+    `since` is the healthy intake time, in seconds, at which the waiting began.
+    """
 
     outbox_id: OutboxId
+    since: float
 
 
 RELAY = Address("relay", ())

@@ -8,6 +8,7 @@ import msgspec
 
 from actors.channels.base import Account
 from actors.channels.registry import Channels
+from actors.intake_health import IntakeHealth
 from actors.media import MediaStore
 from actors.ports import Clock, Ids, Saver, Snapshots, utc_now
 from storage.early_statuses import EarlyStatus
@@ -64,7 +65,8 @@ class SessionPorts(msgspec.Struct, kw_only=True):
 
     `epoch` is this process's ownership number, stored with every send it begins. `media_limit` is
     in bytes. `patience` is how long a doubtful send holds its conversation back, `reconcile` how
-    long a report may resolve it before the policy does, both in seconds.
+    long a report may resolve it before the policy does, both in seconds; of the latter only those
+    count in which reports could come in.
     """
 
     store: OutboxStore
@@ -78,4 +80,5 @@ class SessionPorts(msgspec.Struct, kw_only=True):
     epoch: int = 0
     patience: float = 30.0
     reconcile: float = 600.0
+    health: IntakeHealth = msgspec.field(default_factory=IntakeHealth)
     clock: Clock = utc_now

@@ -22,6 +22,7 @@ from actors.channels.base import (
     Unsendable,
 )
 from actors.channels.registry import Channels
+from actors.intake_health import IntakeHealth
 from actors.outbox_relay import OutboxRelay, RelayHints
 from actors.sessions import ApplyStatuses
 from actors.sessions.actor import session_actor
@@ -102,8 +103,15 @@ class Link:
     """A running relay and session, and the rows behind them."""
 
     def __init__(
-        self, memory: Memory, far: FarEnd, system: System, hints: RelayHints, numbers: Numbers
+        self,
+        memory: Memory,
+        far: FarEnd,
+        system: System,
+        hints: RelayHints,
+        numbers: Numbers,
+        health: IntakeHealth,
     ) -> None:
+        self.health = health
         self.memory = memory
         self.far = far
         self.system = system
@@ -227,7 +235,7 @@ async def open_link(
     )
     async with open_system(tree) as system:
         hints.attach(system)
-        yield Link(memory, far, system, hints, numbers)
+        yield Link(memory, far, system, hints, numbers, using.health)
 
 
 __all__ = ["FarEnd", "Link", "OrdersCommitted", "open_link", "session_ports", "status"]

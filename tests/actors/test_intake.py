@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import Busy
 from actors.intake import Intake, wait_for
+from actors.intake_health import IntakeHealth
 from actors.router import DeliverInbound, RouterCommand
 from actors.tickets.commands import Delivered
 from engine import Actor, handler
@@ -46,12 +47,14 @@ class Router(Actor):
 
 
 @asynccontextmanager
-async def open_intake(**bounds: int) -> AsyncIterator[tuple[Intake, Router]]:
+async def open_intake(
+    health: IntakeHealth | None = None, **bounds: int
+) -> AsyncIterator[tuple[Intake, Router]]:
     router = Router()
     load = Busyness(queued_units=2, oldest_s=0.5, drain_per_s=0.25)
     router.gate, router.answers, router.seen = trio.Event(), [], []
     async with open_system({"router": lambda _: router}) as system:
-        yield Intake(system, lambda: load, **bounds), router
+        yield Intake(system, lambda: load, health, **bounds), router
 
 
 async def test_a_second_delivery_waits_for_the_first_ones_commit() -> None:
@@ -137,6 +140,43 @@ async def test_beyond_the_bounds_the_answer_is_busy_at_once(
         assert await intake.deliver(COMPANY, LINE, conversation("5599", "hi")) == Delivered(
             stored=1
         )
+
+
+async def test_time_counts_from_a_commit_until_a_refusal(autojump_clock: MockClock) -> None:
+    health = IntakeHealth()
+    async with open_intake(health) as (intake, router):
+        router.gate.set()
+        router.answers = [Delivered(stored=1), DatabaseUnavailable("away"), Delivered(stored=1)]
+        began = health.seconds()
+        await trio.sleep(10)
+        await intake.deliver(COMPANY, LINE, conversation("5511", "a"))
+        await trio.sleep(10)
+        with pytest.raises(DatabaseUnavailable):
+            await intake.deliver(COMPANY, LINE, conversation("5511", "b"))
+        await trio.sleep(100)
+        assert health.seconds() - began == pytest.approx(20)
+        await intake.deliver(COMPANY, LINE, conversation("5511", "b"))
+        await trio.sleep(5)
+        assert health.seconds() - began == pytest.approx(25)
+
+
+async def test_a_delivery_given_up_or_refused_at_the_door_stops_the_count(
+    autojump_clock: MockClock,
+) -> None:
+    health = IntakeHealth()
+    async with open_intake(health, per_company=0) as (intake, _):
+        with pytest.raises(Busy):
+            await intake.deliver(COMPANY, LINE, conversation("5511", "a"))
+        before = health.seconds()
+        await trio.sleep(50)
+        assert health.seconds() == before
+    health = IntakeHealth()
+    async with open_intake(health) as (intake, _):
+        with trio.move_on_after(4):
+            await intake.deliver(COMPANY, LINE, conversation("5511", "a"))
+        before = health.seconds()
+        await trio.sleep(50)
+        assert health.seconds() == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Sends: order, doubt, refusals, reports in any order, and what a restart finds."""
 
+from datetime import timedelta
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -8,7 +10,7 @@ from actors.channels.base import Accepted, Rejected, Unknown
 from actors.sessions import CancelSend, ResolveUnknown, StartSession, StopSession
 from actors.sessions.sending import pause_before
 from storage.errors import DatabaseUnavailable, OutcomeUnknown, StaleVersion
-from tests.actors.company import COMPANY, LINE
+from tests.actors.company import COMPANY, LINE, NOW
 from tests.actors.memory import Memory, Numbers
 from tests.actors.sessions_kit import FarEnd, Link, open_link, status
 
@@ -233,6 +235,36 @@ async def test_the_policy_decides_when_no_report_came(
             (again,) = link.memory.rows("outbox", retry_of=order)
             assert again["state"] == "sent"
             assert link.message(order)["provider_id"] == f"wamid.{again['id']}"
+
+
+async def test_only_healthy_intake_counts_towards_the_policy(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_link() as link:
+        link.far.answers = [LOST]
+        order = link.order("hi", policy="drop")
+        await link.state(order, "unknown")
+        await trio.sleep(100)
+        link.health.refused()
+        await trio.sleep(7200)
+        assert link.row(order)["state"] == "unknown"
+        link.health.took()
+        await trio.sleep(490)
+        assert link.row(order)["state"] == "unknown"
+        await trio.sleep(620)
+        assert link.row(order)["state"] == "dead"
+
+
+async def test_the_time_in_which_nothing_ran_does_not_count(autojump_clock: MockClock) -> None:
+    memory, numbers = Memory(), Numbers()
+    long_ago = NOW - timedelta(hours=5)
+    order = Link.stored(
+        memory, numbers, "hi", state="unknown", policy="drop", sending_at=long_ago, version=2
+    ).id
+    async with open_link(memory, numbers=numbers) as link:
+        await trio.sleep(590)
+        assert link.row(order)["state"] == "unknown"
+        await link.state(order, "dead")
 
 
 async def test_a_person_may_resend_what_stayed_unknown(autojump_clock: MockClock) -> None:
