@@ -19,6 +19,7 @@ from api.realtime.websocket import (
 )
 
 _READ = 16_384  # per turn and socket: a flooding client gets its share, no more
+_DRAIN = 1 << 18  # what a client that was told goodbye may still send
 
 
 class Receiver(Protocol):
@@ -66,6 +67,7 @@ class Client:
 
     __slots__ = (
         "_close_at",
+        "_drained",
         "_loop",
         "_parser",
         "_queued",
@@ -94,6 +96,7 @@ class Client:
         self._parser = Parser(max_payload)
         self._queued = 0
         self._close_at = NEVER
+        self._drained = 0
 
     # -- out -------------------------------------------------------------------------------------
 
@@ -160,7 +163,12 @@ class Client:
             data = b""
         if not data:
             self.lost("transport close")
-        return b"" if self.closing else data
+        if not self.closing:
+            return data
+        self._drained += len(data)
+        if self._drained > _DRAIN:
+            self.destroy()
+        return b""
 
     def feed(self, data: bytes) -> None:
         """Take received bytes (also those that came together with the upgrade request)."""

@@ -242,8 +242,8 @@ class Stream:
             if self._channel is not None:
                 self._channel.fold()  # what waits there comes before what was held
             held, self._held = self._held, None
-            for event in held:
-                self.hear(event, b"")
+            for outgoing in held:
+                self.hear(outgoing, b"")
         return {"seq": self._replayed, "complete": complete}
 
     def _join(self) -> None:

@@ -22,13 +22,14 @@ TIME = b'"t":'
 
 
 class Plan(msgspec.Struct):
-    """Where to connect, how many listeners, how many events in a burst."""
+    """Where to connect, how many listeners, events in a burst, seconds between bursts."""
 
     port: int
     clients: int
     burst: int
     path: str = "/socket.io/?EIO=4&transport=websocket&token=bench"
     inbound: bool = False
+    pause: float = 0.0
 
 
 class Findings(msgspec.Struct):
@@ -52,6 +53,7 @@ class Listeners:
         self.publisher: socket.socket | None = None
         self.received = 0
         self.acknowledged = 0
+        self.answer = b""
         self.latencies: list[float] = []
 
     def connect(self) -> None:
@@ -102,6 +104,7 @@ class Listeners:
                 self.latencies.append((time.monotonic_ns() - sent) / 1e6)
         elif payload.startswith(b"43"):
             self.acknowledged += 1
+            self.answer = payload
         elif payload == b"2":
             sock.send(masked_text(b"3"))
 
@@ -126,6 +129,8 @@ class Listeners:
             rounds += 1
             while self.received < wanted:
                 self.pump(1.0)
+            if self.plan.pause:
+                time.sleep(self.plan.pause)
         return self.findings(self.received, rounds, time.monotonic() - start, cpu)
 
     def send(self, seconds: float) -> Findings:
@@ -144,6 +149,15 @@ class Listeners:
         count = rounds * len(self.socks) * self.plan.burst
         return self.findings(count, rounds, time.monotonic() - start, cpu)
 
+    def ask(self, name: str) -> bytes:
+        """One event that the server answers; the answer's JSON."""
+        assert self.publisher is not None
+        self.answer = b""
+        self.publisher.send(masked_text(b'427["%s"]' % name.encode()))
+        while not self.answer:
+            self.pump(1.0)
+        return self.answer[4:-1]  # 437[...]
+
     def findings(
         self, count: int, rounds: int, seconds: float, before: resource.struct_rusage
     ) -> Findings:
@@ -161,6 +175,16 @@ class Listeners:
         )
 
 
+def wait_or_ask(listeners: Listeners, order: str, argument: str) -> str:
+    """`quiet SECONDS`: only listen. Anything else is an event whose answer is printed."""
+    if order != "quiet":
+        return listeners.ask(order).decode()
+    until = time.monotonic() + float(argument)
+    while time.monotonic() < until:
+        listeners.pump(0.05)
+    return "null"
+
+
 def main() -> None:
     """Connect, then work through the orders."""
     plan = msgspec.json.decode(sys.stdin.readline(), type=Plan)
@@ -168,8 +192,12 @@ def main() -> None:
     listeners.connect()
     print("ready", flush=True)
     for line in sys.stdin:
+        order, _, argument = line.strip().partition(" ")
+        if order != "go":
+            print(wait_or_ask(listeners, order, argument), flush=True)
+            continue
         listeners.settle()
-        seconds = float(line.split()[1])
+        seconds = float(argument)
         found = listeners.send(seconds) if plan.inbound else listeners.fire(seconds)
         print(msgspec.json.encode(found).decode(), flush=True)
 

@@ -1,6 +1,7 @@
 """Our server for the socket benches: the real one, behind the real edge, with one fake user."""
 
 import gc
+import sys
 import time
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -62,11 +63,31 @@ async def may_see_ticket(_: Principal, __: str) -> TicketId | None:
     return None
 
 
+WAITS: list[float] = []
+"""CPU milliseconds that the loop spent on others between two turns of one task."""
+
+
+async def other_task() -> None:
+    """A task that every 2 ms asks for its next turn and notes what was done before it came.
+
+    In CPU time of the thread: what other processes take from the machine is not our doing.
+    """
+    while True:
+        await trio.sleep(0.002)
+        asked = time.thread_time()
+        await trio.lowlevel.checkpoint()
+        WAITS.append((time.thread_time() - asked) * 1000)
+
+
 async def main() -> None:
     """Serve until killed."""
     wire.wire(Fired)(fired)
     ports = RealtimePorts(authenticate=authenticate, may_see_ticket=may_see_ticket)
-    server = RealtimeServer(RealtimeSettings(), ports)
+    settings = RealtimeSettings()
+    if "chunk" in sys.argv:
+        chunk = int(sys.argv[sys.argv.index("chunk") + 1])
+        settings = RealtimeSettings(sends_per_turn=chunk)
+    server = RealtimeServer(settings, ports)
     seq = 0
 
     def fire(socket: Socket, args: list[Any], __: int | None) -> None:
@@ -78,12 +99,18 @@ async def main() -> None:
     def count(socket: Socket, _: list[Any], ack_id: int | None) -> None:
         socket.acknowledge(ack_id)
 
-    server._inbound._events |= {"fire": fire, "count": count}
+    def waits(socket: Socket, _: list[Any], ack_id: int | None) -> None:
+        socket.acknowledge(ack_id, sorted(WAITS))
+        WAITS.clear()
+
+    server._inbound._events |= {"fire": fire, "count": count, "waits": waits}
     edge = EdgeServer(cast("AsgiApp", server.asgi))
     listeners = open_listeners("127.0.0.1", 0)
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run)
         nursery.start_soon(edge.serve, listeners)
+        if "waits" in sys.argv:
+            nursery.start_soon(other_task)
         gc.collect()
         gc.freeze()
         print(listeners[0].getsockname()[1], flush=True)
