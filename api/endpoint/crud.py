@@ -156,9 +156,10 @@ def body_of(record: type[msgspec.Struct], hidden: set[str]) -> type[msgspec.Stru
 
 def _writable(hint: Any) -> Any:
     """Times and amounts come as text in several spellings; everything else as what it is."""
+    text: Any = Short
     if is_moment(hint):
-        return Short | None
-    return Short if hint is Decimal else bounded(hint)
+        return text | None
+    return text if hint is Decimal else bounded(hint)
 
 
 def _query_of(record: type[msgspec.Struct], filters: Mapping[str, Any]) -> type[msgspec.Struct]:
@@ -202,7 +203,7 @@ def _enter(
     handler.__module__ = f"api.resources.{routes.tag.replace('-', '_')}"
     handler.__doc__ = summary
     signature = inspect.Signature([inspect.Parameter(item, kind) for item in names])
-    handler.__signature__ = signature  # type: ignore[attr-defined]
+    vars(handler)["__signature__"] = signature
     routes.route(method, path, guard=guard)(handler)
 
 
