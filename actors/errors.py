@@ -67,6 +67,14 @@ class NotConnected(InvalidRequest):
     code = "ERR_WAPP_NOT_INITIALIZED"
 
 
+class AccountRefused(NotConnected):
+    """The provider does not serve the connection's account: `reason` is its code (HTTP 400)."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+
+
 class NotSupported(InvalidRequest):
     """The channel of this connection cannot do that (HTTP 400)."""
 

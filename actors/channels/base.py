@@ -142,6 +142,10 @@ class Channel(Protocol):
         """Raises Unsendable if this message can never leave here; call it before storing."""
         ...
 
+    async def refusal(self, account: Account) -> Rejected | None:
+        """Why the provider will not serve this account; None when it does, or cannot be asked."""
+        ...
+
     def new_provider_id(self) -> str:
         """A fresh message id of ours ("" unless `capabilities.takes_our_id`)."""
         ...

@@ -178,6 +178,11 @@ class Simulator:
     def check(self, message: Outbound) -> None:
         """Everything can be sent."""
 
+    async def refusal(self, account: Account) -> Rejected | None:
+        """Serves everybody."""
+        await trio.lowlevel.checkpoint()
+        return None
+
     def new_provider_id(self) -> str:
         """A fresh random id."""
         return f"SIM{self._ids.getrandbits(96):024X}"

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 
 import msgspec
+import trio
 
+from actors.channels.base import Account, Channel, Rejected
 from actors.channels.registry import UnknownChannel
-from actors.errors import NotConnected, UnknownConnection
+from actors.errors import AccountRefused, NotConnected, UnknownConnection
 from actors.events import SessionChanged
 from actors.sessions.commands import (
     ApplyStatuses,
@@ -28,7 +30,16 @@ from actors.sessions.ledger import Entry, Ledger
 from actors.sessions.ports import SessionPorts
 from actors.sessions.sending import Send, Sender
 from actors.sessions.settling import DOUBT, Delta, add_row, step
-from engine import Actor, ActorStopped, Address, MailboxFull, MailboxPolicy, Turn, handler
+from engine import (
+    Actor,
+    ActorStopped,
+    Address,
+    MailboxFull,
+    MailboxPolicy,
+    Refusal,
+    Turn,
+    handler,
+)
 from storage.connections import Connection, connections
 from storage.errors import Conflict, NotFound, OutcomeUnknown, StorageError
 from storage.ids import CompanyId, ConnectionId, OutboxId
@@ -38,6 +49,8 @@ from storage.views import ConnectionView, connection_view
 
 CONNECTED = "CONNECTED"
 DISCONNECTED = "DISCONNECTED"
+ASKING = 10.0
+"""Seconds for which the provider is asked about an account."""
 
 SET_STATUS = update(connections, "status", "qrcode", "retries", "updated_at", guard=None)
 
@@ -59,6 +72,7 @@ class SessionActor(Actor, accepts=SessionCommand):
         self._in_flight: dict[OutboxId, Send] = {}
         self._ledger = Ledger(ports, company_id, connection_id, self._in_flight, self.stop)
         self._sender: Sender | None = None
+        self._wanted = 0
 
     async def on_start(self) -> None:
         """Loads the link; sends that a dead process had begun are in doubt from here on."""
@@ -111,13 +125,18 @@ class SessionActor(Actor, accepts=SessionCommand):
         # Never at once: while intake is ill the count stands still.
         self.after(max(self._ports.reconcile - (healthy - since), 0.001), command)
 
-    async def _open(self, connection: Connection) -> None:
-        """Begins to send. Raises NotConnected where the channel is not set up here."""
+    async def _link(self, connection: Connection) -> tuple[Channel, Account]:
+        """Raises NotConnected where the channel is not set up here."""
         try:
             channel = self._ports.channels.get(connection.channel)
             account = await self._ports.accounts.account(self._company_id, self._connection_id)
         except (UnknownChannel, NotFound):
             raise NotConnected(connection.name) from None
+        return channel, account
+
+    async def _open(self, connection: Connection) -> None:
+        """Begins to send. Raises NotConnected where the channel is not set up here."""
+        channel, account = await self._link(connection)
         self._sender = Sender(
             self._ports,
             channel,
@@ -143,25 +162,57 @@ class SessionActor(Actor, accepts=SessionCommand):
         except (MailboxFull, ActorStopped):
             return
 
-    @handler
-    async def start(self, cmd: StartSession) -> ConnectionView:
+    @handler(fold=16)
+    async def start(self, turns: Sequence[Turn[StartSession]]) -> None:
+        """From child tasks: reports go on being applied while the provider is asked."""
+        for turn in turns:
+            turn.defer()
+            self._wanted += 1
+            self.start_soon(self._start, turn, self._wanted)
+
+    async def _start(self, turn: Turn[StartSession], wanted: int) -> None:
+        try:
+            turn.reply(await self._started(wanted))
+        except (Refusal, StorageError) as error:
+            turn.fail(error)
+
+    async def _started(self, wanted: int) -> ConnectionView:
+        """Raises UnknownConnection, NotConnected, AccountRefused."""
         connection = await self._connection()
         if connection is None:
             raise UnknownConnection(str(self._connection_id))
+        refused = await self._refusal(connection)
+        if wanted != self._wanted:
+            raise NotConnected(connection.name)  # stopped or started again meanwhile
+        if refused is not None:
+            self._close()
+            await self._set_status(connection, DISCONNECTED)
+            raise AccountRefused(refused.code, refused.message)
         if self._sender is None:
             await self._open(connection)
         view = await self._set_status(connection, CONNECTED)
         self._tell(SessionWoke(company_id=self._company_id, connection_id=self._connection_id))
         return view
 
+    async def _refusal(self, connection: Connection) -> Rejected | None:
+        """What the provider says against the account; who cannot be asked says nothing."""
+        channel, account = await self._link(connection)
+        with trio.move_on_after(ASKING):
+            return await channel.refusal(account)
+        return None
+
+    def _close(self) -> None:
+        if self._sender is not None:
+            self._sender.stop()
+        self._sender = None
+
     @handler
     async def end(self, cmd: StopSession) -> ConnectionView:
         connection = await self._connection()
         if connection is None:
             raise UnknownConnection(str(self._connection_id))
-        if self._sender is not None:
-            self._sender.stop()
-            self._sender = None
+        self._wanted += 1
+        self._close()
         return await self._set_status(connection, DISCONNECTED)
 
     async def _set_status(self, connection: Connection, status: str) -> ConnectionView:
@@ -179,9 +230,7 @@ class SessionActor(Actor, accepts=SessionCommand):
     async def renewed(self, cmd: ConnectionRenewed) -> None:
         connection = await self._connection()
         if connection is None:
-            if self._sender is not None:
-                self._sender.stop()
-            self._sender = None
+            self._close()
         elif self._sender is not None:
             self._sender.account = await self._ports.accounts.account(
                 self._company_id, self._connection_id

@@ -27,7 +27,8 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True):
     `bare`: HTTP `bare_status` without a body, not recorded; `bare_accepted`: the same, recorded.
     `delay`: seconds before each answer. `statuses`: what is reported of an accepted send, spaced
     `status_delay` seconds apart, `early` = the first one before the answer, `doubled` = each twice,
-    `shuffled` = in any order. An empty `statuses` reports nothing.
+    `shuffled` = in any order. An empty `statuses` reports nothing. `tokens`: the access tokens that
+    are accepted, all when empty.
     """
 
     accept_drop: float = 0.0
@@ -44,6 +45,7 @@ class Behaviour(msgspec.Struct, forbid_unknown_fields=True):
     early: bool = False
     doubled: bool = False
     shuffled: bool = False
+    tokens: list[str] = msgspec.field(default_factory=list)
 
     def fate(self, rng: random.Random) -> Fate:
         """What happens to one send."""

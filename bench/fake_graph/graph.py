@@ -85,7 +85,8 @@ class Graph:
         if path == "/_control":
             return self._control(request)
         self.stats.requests += 1
-        if not request.headers.get("authorization", "").startswith("Bearer "):
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or token not in (self.behaviour.tokens or [token]):
             return graph_error(401, 190, "Invalid OAuth access token")
         parts = [part for part in path.split("/") if part]
         if request.method == "POST" and parts[-1:] == ["messages"] and len(parts) == 3:

@@ -47,6 +47,10 @@ class Witness:
             self.lines += len(batch)
             done.set()
 
+    def close(self) -> None:
+        """Closes the file; nothing may be recorded afterwards."""
+        self._file.close()
+
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._file.flush()

@@ -18,6 +18,7 @@ from actors.channels.base import (
     Outbound,
     OutText,
     Parsed,
+    Rejected,
     SendResult,
     Unsendable,
 )
@@ -45,6 +46,7 @@ class FarEnd:
     def __init__(self, *, takes_our_id: bool = False, rate: float = 1000.0) -> None:
         self.capabilities = Capabilities(takes_our_id=takes_our_id, rate=rate, reads=True)
         self.answers: list[object] = []
+        self.refuses: Rejected | None = None
         self.calls: list[tuple[int, str, str, float]] = []
         self.running: dict[str, int] = {}
         self.widest: dict[str, int] = {}
@@ -56,6 +58,10 @@ class FarEnd:
     def check(self, message: Outbound) -> None:
         if isinstance(message, OutText) and message.body == "unsendable":
             raise Unsendable(*TOO_LONG)
+
+    async def refusal(self, account: Account) -> Rejected | None:
+        await trio.sleep(0.01)
+        return self.refuses
 
     def new_provider_id(self) -> str:
         return ""

@@ -62,6 +62,14 @@ class CloudChannel:
         """Raises Unsendable for what the API would surely refuse."""
         self._provider.check(message)
 
+    async def refusal(self, account: Account) -> Rejected | None:
+        """Asks Graph for the phone number; a refused token or an unknown number is told."""
+        try:
+            request = self._provider.number(account)
+        except Unsendable as refusal:
+            return Rejected(code=refusal.code, message=str(refusal), permanent=True)
+        return self._provider.number_refused(account, await self._http.call(request))
+
     def new_provider_id(self) -> str:
         """The API chooses its ids itself."""
         return ""

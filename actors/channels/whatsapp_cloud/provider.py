@@ -15,6 +15,7 @@ from actors.channels.base import (
     Outbound,
     OutMedia,
     Parsed,
+    Rejected,
     SendResult,
     refuse,
 )
@@ -93,6 +94,24 @@ class WhatsAppCloud(msgspec.Struct, frozen=True, kw_only=True):
     def outcome(self, reply: HttpReply | HttpFailure) -> SendResult:
         """Accepted, surely not accepted, or unknown."""
         return errors.outcome(reply)
+
+    def number(self, account: Account) -> HttpRequest:
+        """`GET /{phone-number-id}`: whether it exists for this token. Raises Unsendable."""
+        if not account.external_id:
+            refuse("ERR_ACCOUNT", "the connection has no phone-number id")
+        return self._call(account, "GET", (account.external_id,), b"", deadline=10.0)
+
+    def number_refused(self, account: Account, reply: HttpReply | HttpFailure) -> Rejected | None:
+        """Why Graph does not serve the number; None where it does or does not say."""
+        if isinstance(reply, HttpReply) and reply.status == 200:
+            if _decoded(reply, _Uploaded()).id == account.external_id:
+                return None
+            message = "the phone-number id is answered with another object"
+            return Rejected(code="ERR_ACCOUNT", message=message, permanent=True, alert=True)
+        verdict = errors.outcome(reply)
+        if not isinstance(verdict, Rejected) or verdict.category == "network":
+            return None
+        return verdict if verdict.permanent or verdict.alert else None
 
     def upload(self, account: Account, message: OutMedia, content: bytes) -> HttpRequest:
         """`POST /{phone-number-id}/media`: repeating it is harmless. Raises Unsendable."""
