@@ -4,6 +4,7 @@ from api.http_types import Request
 from api.parts import Parts
 from api.principal import Principal
 from storage.ids import CompanyId, UserId
+from storage.snapshots import CompanySnapshot
 
 
 class PublicCtx:
@@ -19,16 +20,27 @@ class PublicCtx:
 class Ctx(PublicCtx):
     """The context of an authenticated endpoint; `company_id` comes from the token alone."""
 
-    __slots__ = ("principal",)
+    __slots__ = ("_snapshot", "principal")
 
     def __init__(self, request: Request, parts: Parts, principal: Principal) -> None:
         super().__init__(request, parts)
         self.principal = principal
+        self._snapshot: CompanySnapshot | None = None
 
     @property
     def company_id(self) -> CompanyId:
         """The company of the caller: first argument of every data function."""
         return self.principal.company_id
+
+    async def snapshot(self) -> CompanySnapshot:
+        """The company's configuration, as it was when this request first asked.
+
+        Ask once before opening a transaction: later calls then need no second connection, which
+        many transactions at once would wait for in vain.
+        """
+        if self._snapshot is None:
+            self._snapshot = await self.parts.snapshots.current(self.company_id)
+        return self._snapshot
 
     @property
     def user_id(self) -> UserId:

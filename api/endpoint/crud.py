@@ -27,6 +27,7 @@ from api.endpoint.times import is_moment, moments
 from api.errors import Detail, Forbidden, Invalid, TooLarge
 from api.http_types import Upload
 from storage import companies
+from storage.database import Statements
 from storage.errors import NotFound
 from storage.ids import CompanyId
 from storage.plain_rows import FIXED
@@ -34,7 +35,7 @@ from storage.repo import Repo
 
 R = TypeVar("R", bound=msgspec.Struct)
 Values = dict[str, Any]
-Show = Callable[[Ctx, Sequence[Any]], Awaitable[Sequence[msgspec.Struct]]]
+Show = Callable[[Ctx, Statements, Sequence[Any]], Awaitable[Sequence[msgspec.Struct]]]
 ALL = ("page", "list", "show", "create", "change", "delete")
 SIZE = 20
 
@@ -88,7 +89,7 @@ def crud(
         check: raises Invalid for values that do not fit together.
         media: whether a file may be attached (`media_path`, `media_name`).
         view: what is shown of a row when that is more than the row.
-        show: builds the views of some rows.
+        show: builds the views of some rows, reading from the given transaction or database.
     """
     routes = Routes(prefix, tag=prefix.strip("/"), guard=read, missing=missing)
     resource = _Resource(
@@ -241,18 +242,21 @@ class _Resource:
                 ctx.parts.database, ctx.company_id, *wanted, number=number, size=SIZE
             )
             more = count > (number - 1) * SIZE + len(found)
-            return envelope(rows=await self._show(ctx, found), count=count, has_more=more)
+            return envelope(
+                rows=await self._show(ctx, ctx.parts.database, found), count=count, has_more=more
+            )
 
         return page
 
     async def all_of(self, ctx: Ctx) -> Any:
         wanted = self._narrow(ctx)
+        database = ctx.parts.database
         return await self._show(
-            ctx, await self._rows.where(ctx.parts.database, ctx.company_id, *wanted)
+            ctx, database, await self._rows.where(database, ctx.company_id, *wanted)
         )
 
     async def one(self, ctx: Ctx, row_id: int) -> Any:
-        return (await self._show(ctx, [await self._own(ctx, row_id)]))[0]
+        return (await self._show(ctx, ctx.parts.database, [await self._own(ctx, row_id)]))[0]
 
     async def create(self, ctx: Ctx, body: Any) -> Any:
         values = await self._values(ctx, body)
@@ -262,7 +266,7 @@ class _Resource:
         values |= self._stamp(ctx)
         async with ctx.parts.database.begin(ctx.company_id) as tx:
             made = await self._rows.insert(tx, ctx.company_id, **values)
-            (shown,) = await self._show(ctx, [made])
+            (shown,) = await self._show(ctx, tx, [made])
             tx.publish(self._event(ctx.company_id, "create", made.id, shown))
         await self._tell_others(ctx, "create", made.id, shown)
         return shown
@@ -289,9 +293,10 @@ class _Resource:
 
     async def _write(self, ctx: Ctx, row_id: int, values: Values) -> Any:
         await self._writable(ctx, row_id)
+        await ctx.snapshot()
         async with ctx.parts.database.begin(ctx.company_id) as tx:
             changed = await self._rows.change(tx, ctx.company_id, row_id, values)
-            (shown,) = await self._show(ctx, [changed])
+            (shown,) = await self._show(ctx, tx, [changed])
             tx.publish(self._event(ctx.company_id, "update", row_id, shown))
         await self._tell_others(ctx, "update", row_id, shown)
         return shown
@@ -319,12 +324,12 @@ class _Resource:
             if name in values and not str(values[name] or "").strip():
                 raise Invalid(Detail(f"$.{_wire(body, name)}", "empty"))
         self._check(values)
-        snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+        snapshot = await ctx.snapshot()
         values = moments(self._rows.record, values, snapshot.company.timezone)
         return self._sealing.sealed(ctx.parts.box, ctx.company_id, values)
 
-    async def _shown(self, ctx: Ctx, found: Sequence[Any]) -> Sequence[Any]:
-        snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    async def _shown(self, ctx: Ctx, _: Statements, found: Sequence[Any]) -> Sequence[Any]:
+        snapshot = await ctx.snapshot()
         return [
             self._sealing.masked(ctx.parts.box, ctx.company_id, with_file(row, snapshot.urls.file))
             for row in found

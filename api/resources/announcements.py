@@ -8,12 +8,13 @@ from api.endpoint import Ctx, crud, super_user
 from api.resources.media import signature
 from storage import announcements
 from storage.announcements import Announcement
+from storage.database import Statements
 
 
-async def shown(ctx: Ctx, found: Sequence[Announcement]) -> list[Announcement]:
+async def shown(ctx: Ctx, _: Statements, found: Sequence[Announcement]) -> list[Announcement]:
     """Notices with the signed addresses of their files, which are another company's."""
     settings = ctx.parts.settings
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     views: list[Announcement] = []
     for notice in found:
         author, key = notice.author_company_id, notice.media_path

@@ -8,6 +8,7 @@ from msgspec import field
 from api.endpoint import Ctx, Id, crud
 from storage import chatbots
 from storage.chatbots import Chatbot
+from storage.database import Statements
 
 
 class ChatbotQuery(msgspec.Struct, kw_only=True):
@@ -34,9 +35,9 @@ def _tree(row: Chatbot, found: list[Chatbot], above: frozenset[int] = frozenset(
     return ChatbotView(**msgspec.structs.asdict(row), options=tuple(below))
 
 
-async def shown(ctx: Ctx, found: Sequence[Chatbot]) -> list[ChatbotView]:
+async def shown(ctx: Ctx, source: Statements, found: Sequence[Chatbot]) -> list[ChatbotView]:
     """Options, each with the tree below it."""
-    every = await chatbots.rows.all_of(ctx.parts.database, ctx.company_id)
+    every = await chatbots.rows.all_of(source, ctx.company_id)
     return [_tree(row, every) for row in found]
 
 

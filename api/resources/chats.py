@@ -81,6 +81,7 @@ async def show(ctx: Ctx, chat_id: int) -> ChatView:
 async def create(ctx: Ctx, body: ChatBody) -> ChatView:
     """Open a chat with other users."""
     title = "" if body.title is UNSET else body.title
+    await ctx.snapshot()
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         chat = await chats.rows.insert(tx, ctx.company_id, title=title, owner_id=ctx.user_id)
         await chats.set_members(tx, ctx.company_id, chat.id, _with(body, ctx.user_id))
@@ -127,7 +128,7 @@ async def list_messages(ctx: Ctx, chat_id: int, query: ChatQuery) -> MessagePage
     found, count = await chats.messages.page(
         ctx.parts.database, ctx.company_id, *chats.in_chat(chat_id), number=number, size=SIZE
     )
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     shown = [chat_message_view(message, snapshot) for message in reversed(found)]
     more = count > (number - 1) * SIZE + len(found)
     return MessagePage(records=shown, count=count, has_more=more)
@@ -140,7 +141,7 @@ async def say(ctx: Ctx, chat_id: int, body: Words, uploads: tuple[Upload, ...]) 
     if not uploads and not body.message.strip():
         raise Invalid(Detail("$.message", "empty"))
     file = await stored(ctx, uploads) if uploads else {}
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         said = await chats.say(tx, ctx.company_id, chat.id, ctx.user_id, body.message, **file)
         chat = await chats.rows.get(tx, ctx.company_id, chat_id)
@@ -154,6 +155,7 @@ async def say(ctx: Ctx, chat_id: int, body: Words, uploads: tuple[Upload, ...]) 
 async def mark_read(ctx: Ctx, chat_id: int) -> ChatView:
     """Note that the caller has read the chat."""
     chat = await _own(ctx, chat_id)
+    await ctx.snapshot()
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await chats.mark_read(tx, ctx.company_id, chat_id, ctx.user_id)
         (view,) = await _shown(ctx, [chat], tx)
@@ -178,7 +180,7 @@ async def _own(ctx: Ctx, chat_id: int, *, owner: bool = False) -> Chat:
 
 
 async def _shown(ctx: Ctx, found: Sequence[Chat], tx: Tx | None = None) -> list[ChatView]:
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     ids = [chat.id for chat in found]
     members = await chats.members(tx or ctx.parts.database, ctx.company_id, ids)
     return [chat_view(chat, members, snapshot) for chat in found]

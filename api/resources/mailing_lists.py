@@ -9,6 +9,7 @@ from api.endpoint import Ctx, Upload, admin, crud
 from api.errors import Detail, Invalid
 from api.resources.spreadsheets import LineError, digits, lines_of
 from storage import mailing_lists
+from storage.database import Statements
 from storage.mailing_lists import MailingList
 
 
@@ -18,9 +19,9 @@ class ListView(MailingList, frozen=True, kw_only=True, rename="camel"):
     contacts_count: int
 
 
-async def shown(ctx: Ctx, found: Sequence[MailingList]) -> list[ListView]:
+async def shown(ctx: Ctx, source: Statements, found: Sequence[MailingList]) -> list[ListView]:
     """Lists with their sizes."""
-    sizes = await mailing_lists.sizes(ctx.parts.database, ctx.company_id, [row.id for row in found])
+    sizes = await mailing_lists.sizes(source, ctx.company_id, [row.id for row in found])
     return [
         ListView(
             id=row.id,

@@ -6,11 +6,12 @@ from typing import Any
 from api.endpoint import Ctx, PublicCtx, crud, public, super_user
 from api.resources.money import amount
 from storage import plans
+from storage.database import Statements
 from storage.plans import Plan
 from storage.views import PlanView, plan_view
 
 
-async def shown(_ctx: Ctx, found: Sequence[Plan]) -> list[PlanView]:
+async def shown(_ctx: Ctx, _: Statements, found: Sequence[Plan]) -> list[PlanView]:
     """Plans with their amounts as text."""
     return [plan_view(plan) for plan in found]
 

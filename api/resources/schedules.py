@@ -8,6 +8,7 @@ from msgspec import field
 from api.endpoint import Ctx, crud, user
 from api.endpoint.crud import with_file
 from storage import contacts, schedules
+from storage.database import Statements
 from storage.ids import ContactId, UserId
 from storage.schedules import Schedule
 
@@ -27,11 +28,11 @@ class ScheduleView(Schedule, frozen=True, kw_only=True, rename="camel"):
     sender: Person | None = field(name="ticketUser")
 
 
-async def shown(ctx: Ctx, found: Sequence[Schedule]) -> list[ScheduleView]:
+async def shown(ctx: Ctx, source: Statements, found: Sequence[Schedule]) -> list[ScheduleView]:
     """Schedules with contact and users by name."""
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     wanted = [row.contact_id for row in found if row.contact_id is not None]
-    named = await contacts.names_of(ctx.parts.database, ctx.company_id, wanted)
+    named = await contacts.names_of(source, ctx.company_id, wanted)
 
     def contact(contact_id: ContactId | None) -> Person | None:
         return None if contact_id is None else Person(contact_id, named.get(contact_id, ""))

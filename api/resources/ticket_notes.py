@@ -9,6 +9,7 @@ from msgspec import field
 from api.endpoint import Ctx, Id, Routes, crud, user
 from api.resources.visibility import visible_ticket
 from storage import ticket_logs, ticket_notes
+from storage.database import Statements
 from storage.ids import ContactId, TicketId, UserId
 from storage.ticket_notes import TicketNote
 from storage.views.departments import DepartmentBrief, department_brief
@@ -50,12 +51,12 @@ class LogView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def _writer(ctx: Ctx, user_id: UserId | None) -> Writer | None:
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     known = None if user_id is None else snapshot.users.get(user_id)
     return None if known is None else Writer(known.id, known.name, known.email)
 
 
-async def shown(ctx: Ctx, found: Sequence[TicketNote]) -> list[NoteView]:
+async def shown(ctx: Ctx, _: Statements, found: Sequence[TicketNote]) -> list[NoteView]:
     """Notes with their writers."""
     return [
         NoteView(**msgspec.structs.asdict(note), user=await _writer(ctx, note.user_id))
@@ -92,7 +93,7 @@ async def list_notes(ctx: Ctx, query: NoteQuery) -> list[NoteView]:
     if not wanted:
         return []
     found = await ticket_notes.rows.where(ctx.parts.database, ctx.company_id, *wanted)
-    return await shown(ctx, found)
+    return await shown(ctx, ctx.parts.database, found)
 
 
 logs = Routes("/tickets-log", tag="tickets", missing="ERR_NO_TICKET_FOUND")
@@ -102,7 +103,7 @@ logs = Routes("/tickets-log", tag="tickets", missing="ERR_NO_TICKET_FOUND")
 async def list_log(ctx: Ctx, ticket_id: TicketId) -> list[LogView]:
     """Tell what was done to a ticket, the latest first."""
     ticket = await visible_ticket(ctx, str(ticket_id))
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     views: list[LogView] = []
     for line in await ticket_logs.of_ticket(ctx.parts.database, ctx.company_id, ticket.id):
         known = None if line.department_id is None else snapshot.departments.get(line.department_id)

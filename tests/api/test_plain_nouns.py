@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+import trio
 
 from actors.events import RecordChanged
 from storage import prompts
@@ -232,3 +233,18 @@ async def test_a_ring_of_chatbots_is_still_shown(world: World):
         await world.call("PUT", path, {"chatbotId": other}, token=world.a.admin)
     shown = await world.call("GET", f"/chatbot/{ids[0]}", token=world.a.admin)
     assert shown.json()["options"][0]["options"] == []
+
+
+async def test_many_writes_at_once_wait_for_no_second_connection(world: World):
+    statuses: list[int] = []
+
+    async def write(path: str, body: dict[str, object]) -> None:
+        statuses.append((await world.call("POST", path, body, token=world.a.admin)).status)
+
+    schedule = {"body": "b", "sendAt": "2030-01-01", "contactId": world.a.contact_id}
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(write, "/schedules", schedule)
+            nursery.start_soon(write, "/contact-lists", {"name": f"l{number}"})
+            nursery.start_soon(write, "/chats", {"title": "t"})
+    assert statuses == [200] * 60
