@@ -19,6 +19,7 @@ import trio
 
 from api.settings import read_settings
 from bench.inbound_check import Verdict, check
+from bench.inbound_profile import report
 from bench.inbound_run import Load, Measured, child, conversations, measure, server, sockets_of
 from bench.inbound_seed import ADMINS, Shape, seed
 from bench.load import sender
@@ -205,7 +206,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--all-see-all", action="store_true")
     parser.add_argument("--direct", action="store_true", help="drive the router, without HTTP")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--profile", type=Path, help="py-spy's raw stacks of the last round")
+    parser.add_argument(
+        "--profile", type=Path, help="where py-spy's stacks go; summed up below the table"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     pace_name = f"rate {options.rate:g}" if options.rate else "max"
@@ -217,6 +220,8 @@ def main(argv: Sequence[str]) -> int:
         plot(found, name)
     print(f"{name}, {options.agents} agents in {options.departments} departments, {ADMINS} admins")
     print("\n".join(table(results)))
+    if options.profile and options.profile.exists():
+        print("\n".join(report(options.profile)))
     if options.json:
         shown = results[0] if len(results) == 1 else results
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(shown)))

@@ -1,7 +1,6 @@
 """One run of the inbound bench: server, sockets and sender in processes of their own, and readings."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 
 from api.settings import Settings
 from bench.inbound_direct import Target
+from bench.inbound_profile import profiling
 from bench.inbound_seed import Seeded
 from bench.load import agents, sender
 
@@ -223,20 +223,3 @@ def measure(
     after = read(pid, port, postgres)
     watch.say(b"stop")
     return Measured(before, after, sent, watch.answer(agents.Findings))
-
-
-@contextmanager
-def profiling(pid: int, seconds: float, target: Path | None) -> Generator[None]:
-    """py-spy beside the run when asked for; it costs the server some of its speed."""
-    found = shutil.which("py-spy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if target is None or found is None:
-        yield
-        return
-    command = [found, "record", "-p", str(pid), "-d", str(int(seconds)), "-r", "250", "-t"]
-    recorder = subprocess.Popen(
-        [*command, "-f", "raw", "-o", str(target)], stdout=subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        recorder.wait()
