@@ -8,7 +8,8 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from actors.router.aliases import Alias, Known, names_of
+from actors.channels.base import Conversation, Identity
+from actors.router.aliases import Alias, Known, aliases_of, authors_in, names_of
 from actors.router.commands import (
     CreateContact,
     DeleteContact,
@@ -68,7 +69,8 @@ class RouterActor(Actor, accepts=RouterCommand):
             if self._ports.snapshots.peek(self._company_id) is None:
                 await self._ports.snapshots.current(self._company_id)
             names = [self._names(turn.command) for turn in turns]
-            await self._look_up(names)
+            authors = [own for turn in turns for own in self._authors(turn.command).values()]
+            await self._look_up([*names, *authors])
         except StorageError as error:
             for turn in turns:
                 turn.fail(error)
@@ -97,6 +99,26 @@ class RouterActor(Actor, accepts=RouterCommand):
     def _names(self, command: DeliverInbound) -> tuple[Alias, ...]:
         return names_of(self._network(command.connection_id), command.conversation)
 
+    def _authors(self, command: DeliverInbound) -> dict[Identity, tuple[Alias, ...]]:
+        """The names of those who wrote into a group, where its connection takes groups."""
+        authors = authors_in(command.conversation)
+        if not authors:
+            return {}
+        snapshot = self._ports.snapshots.peek(self._company_id)
+        connection = snapshot.connections.get(command.connection_id) if snapshot else None
+        if connection is None or not connection.allow_group:
+            return {}
+        channel = network(connection.channel)
+        return {author: aliases_of(channel, author) for author in authors}
+
+    def _all_known(self, command: DeliverInbound) -> bool:
+        """Whether everybody who wrote into a group is a contact."""
+        return all(
+            self._cache.get(alias) is not None
+            for names in self._authors(command).values()
+            for alias in names
+        )
+
     def _route(
         self, turn: Turn[DeliverInbound], names: Sequence[Alias], *, learned: bool = False
     ) -> None:
@@ -117,7 +139,8 @@ class RouterActor(Actor, accepts=RouterCommand):
             if known is not None and found is not None and known.contact_id != found.contact_id:
                 settled = False
             known = found or known
-        settled = settled and (learned or not changes_in(turn.command.conversation))
+        if settled and not learned:
+            settled = not changes_in(turn.command.conversation) and self._all_known(turn.command)
         if known is not None and settled:
             self._forward(turn, known)
         elif names:
@@ -194,7 +217,11 @@ class RouterActor(Actor, accepts=RouterCommand):
                 turn.fail(error)
 
     async def _learn_from(self, command: DeliverInbound, names: Sequence[Alias]) -> None:
-        """Commits the new numbers and ids that a delivery tells of its sender."""
+        """Commits the new numbers and ids that a delivery tells, and a group's authors."""
+        known_as = authors_in(command.conversation)
+        for author, own in self._authors(command).items():
+            talk = Conversation(key="", contact=author, inbounds=(), name=known_as[author])
+            await self._naming.make_known(own, talk, command.connection_id)
         for item in changes_in(command.conversation):
             owners = await self._naming.look_up(names)
             contact_id = next(iter(owners.values()))

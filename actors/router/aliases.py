@@ -31,6 +31,17 @@ def names_of(channel: str, conversation: Conversation) -> tuple[Alias, ...]:
     return aliases_of(channel, conversation.contact)
 
 
+def authors_in(conversation: Conversation) -> dict[Identity, str]:
+    """Who wrote into a group, with the names they go by; nobody elsewhere."""
+    if not conversation.group_id:
+        return {}
+    authors: dict[Identity, str] = {}
+    for item in conversation.inbounds:
+        if item.participant and not item.from_me:
+            authors[item.participant] = item.name or authors.get(item.participant, "")
+    return authors
+
+
 def number_of(identity: Identity) -> str:
     """What a person's `number` column holds: the phone where there is one."""
     aliases = identity.aliases()
