@@ -20,6 +20,7 @@ from actors.http import HttpClient, HttpConfig, open_http_client
 from actors.intake import Intake
 from actors.media import LocalMediaStore
 from actors.tree import DomainPorts, build_tree, open_publisher
+from api.api_tokens import ApiTokens
 from api.auth import Auth
 from api.console.routes import console
 from api.edge import EdgeLimits, open_listeners, serve_edge
@@ -118,7 +119,8 @@ async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
         )
         auth.on_revoked(realtime.revoke)
         await users.everybody_offline(database)
-        hubs, _ = await open_publisher(database, snapshots, realtime)
+        hubs, event_log = await open_publisher(database, snapshots, realtime)
+        realtime.ports = msgspec.structs.replace(realtime.ports, events_again=event_log.since)
         box = SecretBox(hashlib.sha256(settings.secrets.data_key.encode()).digest())
         doors = Doors(database, box)
         publisher = _Publisher(hubs, auth, doors)
@@ -147,6 +149,7 @@ async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
                     database=database,
                     system=system,
                     auth=auth,
+                    api_tokens=ApiTokens(doors, snapshots, settings.api_rate_per_minute),
                     idempotency=Idempotency(database, domain.epoch),
                     snapshots=snapshots,
                     intake=sink.intake,

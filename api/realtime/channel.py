@@ -26,13 +26,17 @@ _encode_msgpack: Final = msgspec.msgpack.Encoder().encode
 class Outgoing:
     """One event on its way to a company's sockets; encoded at most once per dialect."""
 
-    __slots__ = ("_json", "name", "offset", "payload", "seq", "volatile")
+    __slots__ = ("_json", "ends", "name", "offset", "payload", "seq", "volatile")
 
-    def __init__(self, name: str, payload: object, seq: int, volatile: bool) -> None:
+    def __init__(
+        self, name: str, payload: object, seq: int, volatile: bool, ends: bool = True
+    ) -> None:
+        """`ends`: it is the last event that its change is told by."""
         self.name = name
         self.payload = payload
         self.seq = seq
         self.volatile = volatile
+        self.ends = ends
         self.offset = ""
         self._json: bytes | None = None
 

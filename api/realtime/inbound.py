@@ -12,7 +12,8 @@ from api.realtime import rooms
 from api.realtime.channel import ROOT, Channel
 from api.realtime.namespaces import Connection, Socket
 from api.realtime.ports import RealtimePorts
-from api.realtime.recovery import same_permissions
+from api.realtime.recovery import Reread, same_permissions
+from api.realtime.rereading import reread
 from api.realtime.transports import Handshake
 from storage.ids import CompanyId
 
@@ -26,6 +27,7 @@ INTERNAL: Final = "ERR_INTERNAL"
 _MAX_REFERENCE: Final = 64
 _MAX_TOKEN: Final = 4096
 _PATIENCE: Final = 10.0
+_READERS: Final = 4
 
 
 class Refused(Exception):
@@ -81,6 +83,7 @@ class Inbound:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._rereading = trio.CapacityLimiter(_READERS)
         self._events: dict[str, Callable[[Socket, list[Any], int | None], None]] = {
             "joinChatBox": self._join_ticket,
             "leaveChatBox": self._leave_ticket,
@@ -117,8 +120,9 @@ class Inbound:
     ) -> None:
         try:
             principal = await self._principal(connection.handshake, company_id, auth)
+            again = await self._reread(namespace, principal, auth)
             if not connection.session.closed:
-                self._admit(connection, namespace, dialect, principal, auth)
+                self._admit(connection, namespace, dialect, principal, auth, again)
         except Refused as refused:
             if not connection.session.closed:
                 connection.refuse(namespace, refused.code, {"code": refused.code})
@@ -141,6 +145,25 @@ class Inbound:
             raise Refused(EXPIRED)
         return principal
 
+    async def _reread(
+        self, namespace: str, principal: Principal, auth: dict[str, Any]
+    ) -> Reread | None:
+        """What a returning client missed and the buffer has no more; few clients at a time."""
+        read, kept = self._host.ports.events_again, self._host.channel(principal.company_id).log
+        pid, offset = auth.get("pid"), auth.get("offset")
+        if kept is None or read is None or not isinstance(pid, str) or not isinstance(offset, str):
+            return None
+        async with self._rereading:
+            gap = kept.gap(pid, offset, namespace, principal, self._host.now())
+            if gap is None:
+                return None
+            try:
+                with trio.fail_after(_PATIENCE):
+                    return await reread(read, principal.company_id, gap, kept)
+            except Exception:
+                log.exception("the event log could not be read again")
+                return None
+
     def _admit(
         self,
         connection: Connection,
@@ -148,13 +171,14 @@ class Inbound:
         dialect: int,
         principal: Principal,
         auth: dict[str, Any],
+        again: Reread | None,
     ) -> None:
         host = self._host
         channel = host.channel(principal.company_id)
         restored = None
         pid, offset = auth.get("pid"), auth.get("offset")
         if channel.log is not None and isinstance(pid, str) and isinstance(offset, str):
-            restored = channel.log.restore(pid, offset, namespace, principal, host.now())
+            restored = channel.log.restore(pid, offset, namespace, principal, host.now(), again)
         if restored is None:
             pid = None if channel.log is None else secrets.token_urlsafe(18)
             socket = connection.accept(namespace, secrets.token_urlsafe(15), pid)

@@ -1,11 +1,12 @@
 """What the real-time server needs from the rest of the program, as plain async functions."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from api.principal import Principal
 from storage.event_log import EventPage
+from storage.events import DomainEvent
 from storage.ids import CompanyId, TicketId, UserId
 
 Authenticate = Callable[[str], Awaitable[Principal]]
@@ -29,6 +30,9 @@ PresenceChanged = Callable[[CompanyId, UserId, bool], None]
 
 EventsSince = Callable[[CompanyId, int, int], Awaitable[EventPage]]
 """(company, seq, limit) -> the committed events after seq, in order."""
+
+EventsAgain = Callable[[CompanyId, int, int], Awaitable[Sequence[tuple[int, DomainEvent | None]]]]
+"""(company, seq, limit) -> the events after seq as they would be told now; None: nothing left."""
 
 
 class CommandRefused(Exception):
@@ -60,3 +64,4 @@ class RealtimePorts(msgspec.Struct, frozen=True, kw_only=True):
     presence_changed: PresenceChanged | None = None
     events_since: EventsSince | None = None
     run_command: RunCommand | None = None
+    events_again: EventsAgain | None = None

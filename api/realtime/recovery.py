@@ -2,13 +2,14 @@
 
 A client that comes back soon with its private `pid` and the offset of the last event it saw gets
 its old socket id, its rooms and exactly the events it missed. Whenever that cannot be complete
-(too old, buffer overrun, other permissions, another process) it gets a fresh session instead and
-knows it by `recovered: false`. Public source: the Socket.IO documentation of the feature.
+(too old, other permissions, another process) it gets a fresh session instead and knows it by
+`recovered: false`. What the buffer had to let go is read from the event log again, when that has
+all of it. Public source: the Socket.IO documentation of the feature.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,17 +17,36 @@ from api.principal import Principal
 
 RECOVERABLE = ("transport close", "transport error", "ping timeout", "server shutting down")
 
+LONGEST: Final = 1_000
+"""So many events are read again for one client; after more of them a fresh start is cheaper."""
+
 
 class Logged(Protocol):
     """An event as the log keeps it."""
 
     offset: str
     volatile: bool
+    seq: int
+    ends: bool
 
     @property
     def json(self) -> bytes:
         """Its encoded arguments, offset included."""
         ...
+
+
+class Gap(NamedTuple):
+    """Numbers of the events that the buffer has no more: after `since`, up to `until`."""
+
+    since: int
+    until: int
+
+
+class Reread(NamedTuple):
+    """What the event log tells up to number `until`: rooms and encoded arguments, in order."""
+
+    until: int
+    entries: Sequence[tuple[tuple[str, ...], bytes]]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -45,15 +65,27 @@ class Log:
     `boot` tells this process's offsets from those of an earlier one.
     """
 
-    __slots__ = ("_boot", "_bytes", "_entries", "_first", "_limit", "_next", "_saved")
+    __slots__ = (
+        "_boot",
+        "_bytes",
+        "_entries",
+        "_first",
+        "_last_seq",
+        "_limit",
+        "_next",
+        "_saved",
+        "_trimmed_seq",
+    )
 
     def __init__(self, boot: str, limit: int) -> None:
         self._boot = boot
         self._limit = limit
-        self._entries: deque[tuple[tuple[str, ...], bytes]] = deque()
+        self._entries: deque[tuple[tuple[str, ...], bytes, int]] = deque()
         self._bytes = 0
         self._first = 0  # number of the oldest entry
         self._next = 0
+        self._last_seq = 0
+        self._trimmed_seq = 0
         self._saved: dict[str, Saved] = {}
 
     @property
@@ -65,14 +97,26 @@ class Log:
         """Number an event (the number becomes its offset) and keep it."""
         if event.volatile:
             return
-        event.offset = f"{self._boot}.{self._next}"
+        event.offset = self._offset(self._next, event)
         self._next += 1
+        self._last_seq = event.seq
         entry = event.json
-        self._entries.append((rooms, entry))
+        self._entries.append((rooms, entry, event.seq))
         self._bytes += len(entry)
         while self._bytes > self._limit:
-            self._bytes -= len(self._entries.popleft()[1])
+            _, gone, seq = self._entries.popleft()
+            self._bytes -= len(gone)
             self._first += 1
+            self._trimmed_seq = seq
+
+    def _offset(self, number: int, event: Logged) -> str:
+        """Process, place in the buffer, and the change's number where it is told to its end."""
+        return f"{self._boot}.{number}.{event.seq if event.ends else 0}"
+
+    def encode_again(self, event: Logged) -> bytes:
+        """The arguments of an event that the log told again; its place is no more in the buffer."""
+        event.offset = self._offset(0, event)
+        return event.json
 
     def save(self, pid: str, saved: Saved) -> None:
         """Remember a lost socket."""
@@ -83,30 +127,61 @@ class Log:
         for pid in [pid for pid, saved in self._saved.items() if saved.until <= now]:
             del self._saved[pid]
 
-    def restore(
+    def gap(
         self, pid: str, offset: str, namespace: str, principal: Principal, now: float
+    ) -> Gap | None:
+        """What must be read from the event log before this client can be restored, if anything."""
+        place = self._place(offset)
+        if place is None or self._returning(pid, namespace, principal, now) is None:
+            return None
+        number, seq = place
+        if number >= self._first - 1 or not 0 < seq <= self._last_seq <= seq + LONGEST:
+            return None
+        return Gap(seq, self._last_seq)
+
+    def restore(
+        self,
+        pid: str,
+        offset: str,
+        namespace: str,
+        principal: Principal,
+        now: float,
+        reread: Reread | None = None,
     ) -> tuple[Saved, Sequence[bytes]] | None:
         """What the returning client missed; None unless that is certainly all of it."""
-        saved = self._saved.get(pid)
-        number = self._number(offset)
-        if saved is None or number is None or saved.until <= now or saved.namespace != namespace:
+        saved = self._returning(pid, namespace, principal, now)
+        place = self._place(offset)
+        if saved is None or place is None:
             return None
-        if not same_permissions(saved.principal, principal):
+        start = place[0] + 1 - self._first
+        entries = list(self._entries)
+        if start >= 0:
+            found = [(rooms, entry) for rooms, entry, _ in entries[start:]]
+        elif reread is not None and self._trimmed_seq <= reread.until:
+            rest = [(rooms, entry) for rooms, entry, seq in entries if seq > reread.until]
+            found = [*reread.entries, *rest]
+        else:
             return None
         del self._saved[pid]
-        missed: list[bytes] = []
-        for index in range(number + 1 - self._first, len(self._entries)):
-            rooms, entry = self._entries[index]
-            if not saved.rooms.keys().isdisjoint(rooms):
-                missed.append(entry)
-        return saved, missed
+        own = saved.rooms.keys()
+        return saved, [entry for rooms, entry in found if not own.isdisjoint(rooms)]
 
-    def _number(self, offset: str) -> int | None:
-        boot, _, digits = offset.partition(".")
-        if boot != self._boot or not digits.isdecimal() or len(digits) > 15:
+    def _returning(
+        self, pid: str, namespace: str, principal: Principal, now: float
+    ) -> Saved | None:
+        saved = self._saved.get(pid)
+        if saved is None or saved.until <= now or saved.namespace != namespace:
             return None
-        number = int(digits)
-        return number if self._first - 1 <= number < self._next else None
+        return saved if same_permissions(saved.principal, principal) else None
+
+    def _place(self, offset: str) -> tuple[int, int] | None:
+        boot, _, rest = offset.partition(".")
+        number, _, seq = rest.partition(".")
+        if boot != self._boot or not (number.isdecimal() and seq.isdecimal()):
+            return None
+        if len(rest) > 32 or int(number) >= self._next:
+            return None
+        return int(number), int(seq)
 
 
 def same_permissions(one: Principal, other: Principal) -> bool:

@@ -11,8 +11,8 @@ import trio
 
 from actors.events import UserChanged, UserRemoved
 from api.principal import Principal
-from api.realtime import rooms, wire
-from api.realtime.channel import Channel, Outgoing
+from api.realtime import rooms
+from api.realtime.channel import Channel
 from api.realtime.engine_io import EngineIo, accepted_key, switching
 from api.realtime.handshake import (
     Receive,
@@ -29,6 +29,7 @@ from api.realtime.ports import RealtimePorts
 from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
 from api.realtime.recovery import RECOVERABLE, Log, Saved
+from api.realtime.rereading import outgoing
 from api.realtime.settings import RealtimeSettings
 from api.realtime.stream import Stream, stream_principal
 from api.realtime.transports import Handshake
@@ -159,9 +160,8 @@ class RealtimeServer:
         if channel is None:
             return
         try:
-            for push in wire.pushes(event):
-                payload = {**push.payload, "seq": seq}
-                channel.publish(push.rooms, Outgoing(push.name, payload, seq, push.volatile))
+            for told, told_event in outgoing(seq, event):
+                channel.publish(told, told_event)
         except Exception:
             log.exception("event %s has no wire form", event.kind)
         if isinstance(event, UserChanged):

@@ -7,7 +7,7 @@ an unpaced loop would only measure who gets the processor.
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -42,7 +42,7 @@ class Deed(msgspec.Struct):
 
 
 @contextmanager
-def connection(port: int, *, buffer: int = 0) -> Iterator[socket.socket]:
+def connection(port: int, *, buffer: int = 0) -> Generator[socket.socket]:
     """A TCP connection; errors of a server that hangs up are what is hoped for."""
     with socket.socket() as sock:
         if buffer:

@@ -227,3 +227,20 @@ async def test_a_shutdown_tells_the_clients_after_their_last_events() -> None:
         assert server.stats().websockets == 0
         _, head, _ = await http(port, upgrade_request("token=admin"))
         assert head.startswith(b"HTTP/1.1 400")
+
+
+async def test_a_storm_in_one_company_delays_no_other_by_more_than_a_turn() -> None:
+    settings = RealtimeSettings(timer_step=0.02, sends_per_turn=4)
+    async with serving(settings=settings) as (server, port):
+        stormy = [await joined(port) for _ in range(40)]
+        quiet = await joined(port, "stranger")
+        for seq in range(1, 21):
+            say(server, seq, "company-1-mainchannel")
+        say(server, 1, "company-2-mainchannel", company=2)
+        server._reactor.send_some()  # the storm's turn
+        server._reactor.send_some()
+        assert server.channel(COMPANY).busy
+        assert not server.channel(CompanyId(2)).busy
+        assert b"said" in await quiet.text()
+        for client in stormy:
+            assert b"said" in await client.text()
