@@ -130,6 +130,7 @@ class Proof:
             f"acknowledged after p50 {waits[len(waits) // 2] * 1e3:.0f} ms, max {waits[-1]:.2f} s",
             f"replies {len(history.replies)} {dict(fates.agents)}; outbox {dict(self.states)};"
             f" accepted by the provider {len(history.accepted)}",
+            f"refusals {Counter(a.body for a in fates.refusals).most_common(4)}",
             f"events {len(history.events)}, seen by browsers {len(history.seen)},"
             f" batches {len(history.batches)}",
         ]

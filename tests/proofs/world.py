@@ -65,7 +65,7 @@ async def found(dsn: str, folder: Path, companies: int = 2) -> list[Company]:
 
 async def _company(database: Database, box: SecretBox, hashed: str, n: int) -> Company:
     email = f"admin@c{n}.test"
-    admin = NewUser(name="Admin", email=email, password_hash=hashed, profile="admin")
+    admin = NewUser(name="Admin", email=email, password_hash=hashed, profile="admin", is_super=True)
     founded = await create_company(database, NewCompany(name=f"C{n}"), admin)
     company_id = founded.company.id
     phone_number_id = f"10000000{company_id}"
