@@ -106,11 +106,11 @@ async def create(ctx: Ctx, body: Body) -> ConnectionView:
     if patch.channel is UNSET:
         patch = msgspec.structs.replace(patch, channel="whatsapp")
     kept = _merged(ConnectionSecrets(webhook_token=random.token_urlsafe(24)), given)
+    snapshot = await ctx.snapshot()
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         made = await connections.create(tx, ctx.company_id, patch)
         await connections.write_secrets(tx, ctx.company_id, made.id, kept, box=ctx.parts.box)
         members = await connections.department_ids(tx, ctx.company_id, made.id)
-        snapshot = await ctx.parts.snapshots.current(ctx.company_id)
         shown = connection_view(made, snapshot, department_ids=members)
         tx.publish(ConnectionChanged(company_id=ctx.company_id, connection=shown, created=True))
     return await _shown(ctx, made)
@@ -130,6 +130,7 @@ async def _change(
     patch: ConnectionPatch,
     given: dict[str, str] | None = None,
 ) -> ConnectionView:
+    snapshot = await ctx.snapshot()
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         changed = await connections.change(tx, ctx.company_id, connection_id, patch)
         if given:
@@ -140,7 +141,6 @@ async def _change(
                 tx, ctx.company_id, connection_id, _merged(kept, given), box=ctx.parts.box
             )
         members = await connections.department_ids(tx, ctx.company_id, connection_id)
-        snapshot = await ctx.parts.snapshots.current(ctx.company_id)
         shown = connection_view(changed, snapshot, department_ids=members)
         tx.publish(ConnectionChanged(company_id=ctx.company_id, connection=shown))
     renewed = ConnectionRenewed(company_id=ctx.company_id, connection_id=connection_id)

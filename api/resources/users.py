@@ -124,6 +124,7 @@ async def create(ctx: Ctx, body: Account) -> UserView:
         profile="admin" if body.profile == "admin" else "user",
         department_ids=tuple(DepartmentId(item) for item in body.department_ids),
     )
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         user = await users.create(tx, ctx.company_id, new)
         shown = await _shown(ctx, user, new.department_ids)
@@ -144,6 +145,7 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
         patch = msgspec.structs.replace(
             patch, password_hash=await ctx.parts.auth.passwords.hash(password)
         )
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         user = await users.change(tx, ctx.company_id, user_id, patch)
         departments = await users.department_ids(tx, ctx.company_id, user_id)
@@ -198,6 +200,7 @@ async def set_picture(ctx: Ctx, user_id: UserId, uploads: tuple[Upload, ...]) ->
 
 
 async def _set(ctx: Ctx, user_id: UserId, patch: UserPatch) -> UserView:
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         user = await users.change(tx, ctx.company_id, user_id, patch)
         departments = await users.department_ids(tx, ctx.company_id, user_id)
@@ -251,7 +254,7 @@ def _kept(ctx: Ctx, user_id: UserId) -> str | None:
 async def _shown(
     ctx: Ctx, user: User, departments: tuple[DepartmentId, ...] | None = None
 ) -> UserView:
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    snapshot = await ctx.snapshot()
     if departments is None:
         member = snapshot.users.get(user.id)
         departments = member.department_ids if member else ()
