@@ -95,7 +95,6 @@ class Inbound:
             "joinTicketsLeave": self._leave_tickets,
             "joinBackendlog": self._join_log,
             "leaveBackendlog": self._leave_log,
-            "presenceUpdate": self._presence,
             "setLoglevel": self._refuse,
             "debugCheckRoom": self._refuse,
         }
@@ -258,24 +257,6 @@ class Inbound:
 
     def _leave_tickets(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         self._leave(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
-
-    def _presence(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        """Tell the other agents who have the conversation open that this one types."""
-        principal, channel = _placed(socket)
-        given = args[1] if len(args) > 1 else None
-        reference = (
-            _reference([args[0], given.get("ticketId")]) if isinstance(given, dict) else None
-        )
-        room = (socket.aliases or {}).get(reference or "", reference or "")
-        presence = given.get("presence") if isinstance(given, dict) else None
-        if room.isdecimal() and room in socket.rooms and presence in rooms.PRESENCES:
-            payload = {"ticketId": int(room), "presence": presence, "userId": principal.user_id}
-            name = rooms.presence_event(principal.company_id)
-            for member in channel.members((room,)):
-                other = member.principal is not None and member.principal.user_id
-                if isinstance(member, Socket) and other != principal.user_id:
-                    member.emit(name, payload)
-        socket.acknowledge(ack_id)
 
     def _join_log(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         if _placed(socket)[0].is_super:

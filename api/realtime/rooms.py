@@ -14,7 +14,6 @@ from api.realtime.channel import NUMBER, ROOT, WORKSPACE
 from storage.ids import CompanyId, DepartmentId, TicketId, UserId
 
 STATUSES: Final = ("open", "pending", "closed", "group", "bot", "chatbot", "nps", "lgpd")
-PRESENCES: Final = ("composing", "recording", "paused", "available", "unavailable")
 SUPER: Final = "super"
 BACKEND_LOG: Final = "backendlog"
 _NAMESPACE: Final = re.compile(r"/(workspace-)?([1-9][0-9]{0,17})", re.ASCII)
@@ -76,11 +75,6 @@ def department_status(department_id: DepartmentId | None, status: str) -> str:
 def department_notification(department_id: DepartmentId | None) -> str:
     """Agents of a department (None: tickets without one) who want to be told."""
     return f"queue-{_department(department_id)}-notification"
-
-
-def presence_event(company_id: CompanyId) -> str:
-    """The event by which those who have a conversation open hear who types in it."""
-    return f"company-{company_id}-presence"
 
 
 def _department(department_id: DepartmentId | None) -> str:

@@ -244,20 +244,3 @@ async def test_a_storm_in_one_company_delays_no_other_by_more_than_a_turn() -> N
         assert b"said" in await quiet.text()
         for client in stormy:
             assert b"said" in await client.text()
-
-
-async def test_who_types_is_told_to_those_who_have_the_conversation_open() -> None:
-    async with serving() as (server, port):
-        typing, reader, outside = [await joined(port, who) for who in ("admin", "agent", "admin")]
-        for client in (typing, reader):
-            await client.say(b'420["joinChatBox","uuid-7"]')
-            assert await client.text() == b"430[]"
-        typed = b'["presenceUpdate",{"ticketId":%s,"presence":"composing"}]'
-        await outside.say(b"42" + typed % b"7")
-        await typing.say(b"42" + typed % b"8", b"42" + typed % b"[]", b"421" + typed % b'"7"')
-        told = b'42["company-1-presence",{"ticketId":7,"presence":"composing","userId":1}]'
-        assert await reader.text() == told
-        assert await typing.text() == b"431[]"
-        say(server, 1, "user-1", "user-2")
-        assert b"said" in await reader.text()
-        assert b"said" in await outside.text()
