@@ -1,7 +1,9 @@
 """Finds out which units of a pass were refused, and whether by a committed row or by a neighbour.
 
-A unit that lost against another unit of its own batch is not refused: that one may still fail. It
-goes back to the queue and meets the committed row, or none, in the next batch.
+A unit that lost against another unit of its own batch is not refused: that one may still fail. Of
+the two the later one goes back to the queue and meets the committed row, or none, in the next
+batch. That the *later* one gives way, whoever won, keeps the order and lets every batch get on: two
+units that each lost one row to the other would otherwise give way to each other for ever.
 """
 
 from collections.abc import Sequence
@@ -27,7 +29,7 @@ class Refusals:
         self._winners: dict[Claim, list[tuple[Entry, Statement]]] = {}
         self._duplicates: dict[Entry, list[Values]] = {}
         self._errors: dict[Entry, StorageError] = {}
-        self._deferred: set[Entry] = set()
+        self._rivals: dict[Entry, set[Entry]] = {}
         losers: list[tuple[Statement, Entry, Values]] = []
         for statement, rows, returned in outcomes:
             losers += self._sort_out(statement, rows, set(returned))
@@ -62,8 +64,11 @@ class Refusals:
     def _judge(self, statement: Statement, entry: Entry, values: Values) -> None:
         claim = self._claim(statement, values)
         winners = self._winners.get(claim, [])
-        if any(winner is not entry for winner, _ in winners):
-            self._deferred.add(entry)
+        rivals = {winner for winner, _ in winners if winner is not entry}
+        if rivals:
+            for rival in rivals:
+                self._rivals.setdefault(entry, set()).add(rival)
+                self._rivals.setdefault(rival, set()).add(entry)
         elif winners and statement.kind == "insert":
             self._errors[entry] = Poisoned(f"the unit claims {claim[2]} twice")
         elif any(same is statement for _, same in winners):
@@ -75,26 +80,28 @@ class Refusals:
 
     def __bool__(self) -> bool:
         """False when rows are missing only because raises of one row were merged."""
-        return bool(self._errors or self._duplicates or self._deferred)
+        return bool(self._errors or self._duplicates or self._rivals)
 
     def split(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry], list[Entry]]:
         """Part the entries into (run again, put back into the queue, refused with their error)."""
-        again: list[Entry] = []
+        again: dict[Entry, None] = {}
         later: list[Entry] = []
         refused: list[Entry] = []
         for entry in entries:
-            error = self._errors.get(entry)
-            keys = self._duplicates.get(entry)
-            if error is None and keys:
-                error = Duplicate(tuple(keys))
+            error = self._error(entry)
             if error is not None:
                 entry.error = error
                 refused.append(entry)
-            elif entry in self._deferred:
+            elif self._rivals.get(entry, set()) & again.keys():
                 later.append(entry)
             else:
-                again.append(entry)
-        return again, later, refused
+                again[entry] = None
+        return list(again), later, refused
+
+    def _error(self, entry: Entry) -> StorageError | None:
+        error = self._errors.get(entry)
+        keys = self._duplicates.get(entry)
+        return Duplicate(tuple(keys)) if error is None and keys else error
 
 
 def _rises(highest: dict[Values, Any], key: Values, value: Any) -> bool:

@@ -283,3 +283,18 @@ async def test_closing_commits_what_is_queued(dsn: str) -> None:
         assert before <= 50
     async with open_rig(dsn, prepared=True) as again:
         assert len(await again.keys()) == 50
+
+
+async def test_units_that_each_won_a_row_from_the_other_do_not_wait_for_ever(rig: Rig) -> None:
+    """The later one gives way, whichever rows it won: so every batch gets on."""
+    thing = next_id()
+    await rig.writer.save(unit(ADD(1, thing, None, "a", "", 0)))
+    for version in range(1, 9):
+        key = f"k{version}"
+        crossed = [
+            unit(RECEIPT(1, key), SET_WEIGHT(1, thing, version, 1)),
+            unit(RECEIPT(1, key), SET_BODY(1, thing, version, "b")),
+        ]
+        with trio.fail_after(10):
+            verdicts = await save_all(rig, crossed)
+        assert sum(isinstance(verdict, Exception) for verdict in verdicts) == 1
