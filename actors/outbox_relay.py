@@ -75,6 +75,7 @@ class OutboxRelay(Actor, accepts=RelayCommand):
         self._handed: defaultdict[Link, set[OutboxId]] = defaultdict(set)
         self._behind: set[Link] = set()
         self._busy: set[Link] = set()
+        self._asleep: set[Link] = set()
 
     async def on_start(self) -> None:
         """Recovery: every connection with unfinished rows is woken."""
@@ -104,28 +105,40 @@ class OutboxRelay(Actor, accepts=RelayCommand):
     def _serve_soon(
         self, link: Link, rows: Sequence[OutboxRow] = (), *, wake: bool = False
     ) -> None:
+        """`wake` starts the session even if nothing is due: it looks after sends in doubt."""
+        if wake:
+            self._asleep.add(link)
         if link not in self._busy:
             self._busy.add(link)
-            self.start_soon(self._serve, link, rows, wake)
+            self.start_soon(self._serve, link, rows)
 
-    async def _serve(self, link: Link, rows: Sequence[OutboxRow], wake: bool) -> None:
-        """Hands rows over, then whatever else is due, until the session is full or all is done.
-
-        `wake` starts the session even if nothing is due: it looks after sends that are in doubt.
-        """
+    async def _serve(self, link: Link, rows: Sequence[OutboxRow]) -> None:
+        """Hands rows over, then whatever else is due, until the session is full or all is done."""
         try:
-            if wake:
-                await self._ask(link, ())
+            await self._wake(link)
             if rows and not await self._hand(link, rows):
                 return
             while link in self._behind:
                 # First the mark, then the query: what is committed meanwhile marks it again.
                 self._behind.discard(link)
+                await self._wake(link)
                 if not await self._hand_due(link):
                     self._behind.add(link)
                     return
         finally:
             self._busy.discard(link)
+
+    async def _wake(self, link: Link) -> None:
+        """Starts a session that is to be woken; one that cannot start is tried by the next scan."""
+        if link not in self._asleep:
+            return
+        self._asleep.discard(link)
+        command = HandOver(company_id=link[0], connection_id=link[1], rows=())
+        self.watch(command.to)
+        try:
+            await self.system.ask(command)
+        except (Refusal, StorageError, ActorCrashed, ActorStopped):
+            self._asleep.add(link)
 
     async def _hand_due(self, link: Link) -> bool:
         """Whether nothing due is left that the session does not hold."""
@@ -192,5 +205,5 @@ class OutboxRelay(Actor, accepts=RelayCommand):
         except StorageError:
             return
         self._behind.update((place.company_id, place.connection_id) for place in found)
-        for link in list(self._behind):
+        for link in self._behind | self._asleep:
             self._serve_soon(link)

@@ -7,6 +7,7 @@ from trio.testing import MockClock
 from actors.channels.base import Rejected
 from actors.errors import AccountRefused, NotConnected
 from actors.sessions import StartSession, StopSession
+from storage.errors import OutcomeUnknown
 from tests.actors.company import COMPANY, LINE
 from tests.actors.sessions_kit import open_link, status
 
@@ -58,3 +59,14 @@ async def test_while_the_provider_is_asked_reports_go_on_and_a_stop_wins(
         await trio.sleep(20)
         assert [type(outcome) for outcome in outcomes] == [NotConnected]
         assert (await link.system.ask(START)).status == "CONNECTED"
+
+
+@pytest.mark.parametrize("_turn", range(25))
+async def test_a_session_that_ends_while_the_relay_is_busy_with_it_is_woken_all_the_same(
+    autojump_clock: MockClock, _turn: int
+) -> None:
+    async with open_link() as link:
+        link.memory.after.append(OutcomeUnknown("cut"))
+        order = link.order("a")
+        await link.until(lambda: link.row(order)["state"] == "unknown", seconds=60)
+        assert link.far.calls == []
