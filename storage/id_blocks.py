@@ -4,8 +4,10 @@ Blocks come from the tables' own sequences, so rows inserted without an id never
 Ids of a block that is not used up are skipped for ever.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from itertools import pairwise
+
+import trio
 
 from storage.bridge import AsyncpgConnection
 from storage.database import Database
@@ -28,6 +30,7 @@ class IdBlocks:
         self._runs: dict[str, deque[Run]] = {}
         self._left: dict[str, int] = {}
         self._refilling: set[str] = set()
+        self._fetching: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
 
     async def take(self, table: str, n: int = 1) -> int:
         """Return the first of `n` consecutive ids of `table`, fetching a block when needed.
@@ -39,10 +42,15 @@ class IdBlocks:
         if n < 1:
             message = f"cannot take {n} ids"
             raise ValueError(message)
-        while (first := self._find(table, n)) is None:
-            # Other sessions draw from the same sequence: a block need not be one run.
-            ids = await self._database.pool.run(_fetch, table, max(n, self._block), read=True)
-            self._add(table, ids)
+        first = self._find(table, n)
+        if first is not None:
+            return first
+        # One fetches, the others wait for its block: after a start all actors come at once.
+        async with self._fetching[table]:
+            while (first := self._find(table, n)) is None:
+                # Other sessions draw from the same sequence: a block need not be one run.
+                ids = await self._database.pool.run(_fetch, table, max(n, self._block), read=True)
+                self._add(table, ids)
         return first
 
     def next_nowait(self, table: str) -> int:

@@ -55,3 +55,12 @@ async def test_a_split_block_is_used_run_by_run(database: Database) -> None:
     assert sorted(blocks.next_nowait("tickets") for _ in range(3)) == [1, 2, 9]
     with pytest.raises(ValueError, match="cannot take 0"):
         await blocks.take("tickets", 0)
+
+
+async def test_many_who_come_at_once_share_one_block(database: Database) -> None:
+    blocks = IdBlocks(database, block=100)
+    before = await _plain_id(database)
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(blocks.take, "messages")
+    assert await _plain_id(database) == before + 101
