@@ -197,7 +197,8 @@ class Database(Statements):
 
         Leaving the block commits; an exception rolls back and publishes nothing. Both are finished
         even if the task is cancelled meanwhile. Events get the company's next numbers as the last
-        act before COMMIT and reach `publisher` right after it, in number order.
+        act before COMMIT and reach `publisher` right after it, in number order; the answers of two
+        commits may overtake each other on their way, so the receiver orders by number.
 
         Raises:
             OutcomeUnknown: the connection broke while COMMIT was on its way.
