@@ -95,18 +95,21 @@ class _Publisher:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, dsn: str) -> AsyncGenerator[App]:
+async def open_app(
+    settings: Settings, dsn: str, *, take_over: bool = False
+) -> AsyncGenerator[App]:
     """Everything but the listener, for the length of the block; leaving it stops in reverse order.
 
     Brings the schema up to date first. Raises AlreadyOwned when another process serves this
-    database, DatabaseUnavailable when Postgres does not answer.
+    database, unless `take_over` puts that one out of office; DatabaseUnavailable when Postgres
+    does not answer.
     """
     if settings.fault:
         faults.arm(settings.fault)
     await upgrade(dsn)
     async with (
         open_database(dsn, pool=settings.database_pool) as database,
-        owner_lock(database) as owner,
+        owner_lock(database, take_over=take_over) as owner,
         open_http_client(HttpConfig(origins=(settings.graph_url,))) as http,
     ):
         snapshots = SnapshotCache(lambda company_id: _load(settings, database, company_id))

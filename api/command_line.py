@@ -71,7 +71,15 @@ def _dsn(settings: Settings, postgres: EmbeddedPostgres | None) -> str:
 def _serve(
     settings: Settings, postgres: EmbeddedPostgres | None, options: argparse.Namespace
 ) -> None:
-    trio.run(serve, settings, _dsn(settings, postgres), postgres, options.demo, options.simulate)
+    trio.run(
+        serve,
+        settings,
+        _dsn(settings, postgres),
+        postgres,
+        options.demo,
+        options.simulate,
+        options.take_over,
+    )
 
 
 def _create_user(
@@ -130,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="let simulated customers write now and then (on with --demo)",
+    )
+    run.add_argument(
+        "--take-over",
+        action="store_true",
+        help="put another server of this database out of office, for one that hangs",
     )
     run.set_defaults(run=_serve)
 

@@ -23,6 +23,7 @@ async def serve(
     postgres: EmbeddedPostgres | None,
     demo: bool,
     simulate: bool | None,
+    take_over: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT; a second signal does not wait for anything.
 
@@ -32,7 +33,10 @@ async def serve(
         async with trio.open_nursery() as outer:
             if postgres is not None:
                 outer.start_soon(postgres.supervise)
-            async with open_app(settings, dsn) as app, listening(settings, app.asgi) as port:
+            async with (
+                open_app(settings, dsn, take_over=take_over) as app,
+                listening(settings, app.asgi) as port,
+            ):
                 async with trio.open_nursery() as nursery:
                     made = await seed(app, settings) if demo else None
                     if made is not None and simulate is not False:
