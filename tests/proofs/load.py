@@ -77,12 +77,24 @@ class Load:
         self.tokens: dict[int, str] = {}
         self._rng = random.Random(seed)
         self._keys = 0
+        self._lines: list[Line] = []
         self._looking = trio.Lock()
         self._numbers: Counter[tuple[int, str]] = Counter()
 
+    def move(self, port: int) -> None:
+        """Send every request from now on to another server; open ones keep waiting for theirs."""
+        self.port = port
+        for line in self._lines:
+            line.port = port
+
+    def _line(self) -> Line:
+        line = Line(self.port)
+        self._lines.append(line)
+        return line
+
     async def login(self) -> None:
         """Let the admins in."""
-        line = Line(self.port)
+        line = self._line()
         for company in self.companies:
             body = msgspec.json.encode({"email": company.email, "password": PASSWORD})
             answer = await line.call(
@@ -101,7 +113,7 @@ class Load:
                     nursery.start_soon(self._customer, company, number, each)
 
     async def _customer(self, company: Company, number: str, rate: float) -> None:
-        line = Line(self.port)
+        line = self._line()
         due = trio.current_time() + self._rng.random() / rate
         while not self.stopping:
             await trio.sleep(max(0.0, due - trio.current_time()))
@@ -112,7 +124,7 @@ class Load:
 
     async def say_once(self, company: Company, number: str) -> None:
         """One message on a connection of its own."""
-        line = Line(self.port)
+        line = self._line()
         await self.say(line, company, number)
         await line.close()
 
@@ -182,7 +194,7 @@ class Load:
                 nursery.start_soon(self._agent, company, ticket, rate / len(tickets))
 
     async def _agent(self, company: int, ticket: int, rate: float) -> None:
-        line = Line(self.port)
+        line = self._line()
         while not self.stopping:
             await trio.sleep(self._rng.expovariate(rate))
             if not self.stopping:

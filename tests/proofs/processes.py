@@ -84,7 +84,8 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.program: Program | None = None
-        self.starts = 0
+        self.module = "api"
+        self._log = folder / f"server-{self.port}.log"
         self._environment = {
             "BCRYPT_ROUNDS": "4",
             "FACEBOOK_APP_SECRET": APP_SECRET,
@@ -94,13 +95,15 @@ class Server:
             **environment,
         }
 
-    def start(self, **more: str) -> Program:
+    def start(self, *options: str, **more: str) -> Program:
         """Start it without waiting; `more` are environment variables of this start alone."""
-        self.starts += 1
         self.program = Program(
-            ["api", "--data", str(self.folder / "data"), "serve", "--port", str(self.port)],
+            [
+                *(self.module, "--data", str(self.folder / "data")),
+                *("serve", "--port", str(self.port), *options),
+            ],
             self._environment | more,
-            self.folder / "server.log",
+            self._log,
         )
         return self.program
 
@@ -132,7 +135,7 @@ class Server:
 
     def said(self) -> str:
         """Everything that all its lives have logged."""
-        return (self.folder / "server.log").read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
 
 class FakeGraph:
