@@ -235,12 +235,11 @@ def _code(error: BaseException) -> str:
 def _headers(error: BaseException, status: int) -> tuple[tuple[str, str], ...]:
     if isinstance(error, MethodNotAllowed):
         return (("allow", ", ".join(error.allowed)),)
-    if isinstance(error, ApiError) and error.headers:
-        return error.headers
+    own = error.headers if isinstance(error, ApiError) else ()
     after = getattr(error, "retry_after", None)
     if after is None and status != 503:
-        return ()
+        return own
     seconds = min(max(round(after or 1.0), RETRY_AFTER_MIN), RETRY_AFTER_MAX)
     if isinstance(error, TooManyRequests):
         seconds = max(round(after or 1.0), RETRY_AFTER_MIN)
-    return (("retry-after", str(seconds)),)
+    return (*own, ("retry-after", str(seconds)))

@@ -38,6 +38,8 @@ class Idempotency:
         company_id: CompanyId,
         user_id: UserId,
         work: Callable[[], Awaitable[Response]],
+        *,
+        scope: str = "",
     ) -> Response:
         """The answer of `work`, or the stored one of its first execution under this key.
 
@@ -46,6 +48,8 @@ class Idempotency:
         name = request.headers["idempotency-key"]
         if not 1 <= len(name) <= 255 or not name.isprintable():
             raise BadRequest(code="ERR_IDEMPOTENCY_KEY_INVALID")
+        if scope:
+            name = f"{scope}\x1f{name}"  # no key of a person has this character
         key = (company_id, user_id, name)
         while (running := self._running.get(key)) is not None:
             await running.wait()

@@ -45,7 +45,12 @@ def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) ->
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "connection": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The external API's token of one connection",
+                },
             },
         },
     }
@@ -80,7 +85,7 @@ def _operation(
         "responses": _responses(endpoint, schemas),
     }
     if not endpoint.guard.public:
-        operation["security"] = [{"bearer": []}]
+        operation["security"] = [{"connection" if endpoint.guard.connection else "bearer": []}]
     if endpoint.guard.rank > 1:
         operation["description"] = f"For {endpoint.guard.name.replace('_', ' ')}s only."
     if endpoint.method == "POST" and not endpoint.guard.public:

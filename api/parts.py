@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from actors.configuration import SnapshotCache
     from actors.intake import Intake
     from actors.media import MediaStore
+    from api.api_tokens import ApiTokens
     from api.auth import Auth
     from api.idempotency import Idempotency
     from api.metrics import Metrics
@@ -26,6 +27,7 @@ class Parts:
     database: "Database"
     system: "System"
     auth: "Auth"
+    api_tokens: "ApiTokens"
     idempotency: "Idempotency"
     snapshots: "SnapshotCache"
     intake: "Intake"

@@ -2,14 +2,15 @@
 
 import msgspec
 
-from storage.ids import CompanyId, DepartmentId, UserId
+from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated user with what decides permissions; first argument of the API's work.
 
     `expires_at` is the access token's expiry in unix seconds. `family` names the login session
-    (refresh token family): revoking it ends sockets and tokens.
+    (refresh token family): revoking it ends sockets and tokens. `connection_id` is set for a
+    connection's token: then nobody is logged in, and `user_id` only names the company's first admin.
     """
 
     user_id: UserId
@@ -24,6 +25,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     allow_group: bool
     expires_at: float
     family: str
+    connection_id: ConnectionId | None = None
 
     @property
     def is_admin(self) -> bool:

@@ -34,6 +34,10 @@ class RateLimit:
         level = self._level(key)
         return 0.0 if level >= 1 else (1 - level) / self._rate
 
+    def left(self, key: str) -> float:
+        """How many uses `key` has left right now."""
+        return self._level(key)
+
     def take(self, key: str) -> None:
         """Count one use of `key`, whether or not it was within the limit."""
         level = self._level(key) - 1

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     events_retention_days: int = 30
     metrics_token: str | None = None
+    api_rate_per_minute: int = 600
     fault: str | None = None
     demo_email: str = "admin@example.com"
     demo_password: str | None = None
@@ -96,6 +97,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "log_level": ("LOG_LEVEL",),
     "events_retention_days": ("EVENTS_RETENTION_DAYS",),
     "metrics_token": ("METRICS_TOKEN",),
+    "api_rate_per_minute": ("API_RATE_PER_MINUTE",),
     "fault": ("CHATIA_FAULT",),
     "demo_email": ("DEMO_EMAIL",),
     "demo_password": ("DEMO_PASSWORD",),

@@ -12,6 +12,7 @@ from api.endpoint.fields import Page as Page
 from api.endpoint.fields import Short as Short
 from api.endpoint.fields import Text as Text
 from api.endpoint.guards import admin as admin
+from api.endpoint.guards import connection as connection
 from api.endpoint.guards import public as public
 from api.endpoint.guards import signed as signed
 from api.endpoint.guards import super_user as super_user

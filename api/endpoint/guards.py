@@ -14,12 +14,14 @@ Authenticate = Callable[[str], Awaitable[Principal]]
 class Guard:
     """A named rule. `rank` orders user < admin < super user; `public` asks for no token.
 
-    `allows` decides about a known principal.
+    `connection` asks for a connection's token instead of a login. `allows` decides about a known
+    principal.
     """
 
     name: str
     rank: int
     public: bool = False
+    connection: bool = False
     allows: Callable[[Principal], bool] = lambda _: True
 
     async def admit(self, request: Request, authenticate: Authenticate) -> Principal | None:
@@ -47,6 +49,9 @@ webhook = Guard(name="webhook", rank=0, public=True)
 
 signed = Guard(name="signed", rank=0, public=True)
 """Holders of a signed address (media): the endpoint checks the signature or a token."""
+
+connection = Guard(name="connection", rank=0, connection=True)
+"""A program with a connection's token (external API)."""
 
 user = Guard(name="user", rank=1)
 """Any logged-in user."""

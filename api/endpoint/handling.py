@@ -1,6 +1,7 @@
 """From a request to a response: guard, decode, call, encode; every error by the one table."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import trio
 from api.endpoint.context import Ctx, PublicCtx
 from api.endpoint.declaration import Endpoint
 from api.endpoint.decoding import parse_query
-from api.endpoint.guards import webhook
+from api.endpoint.guards import Authenticate, webhook
 from api.errors import NotAvailable, UnsupportedMedia, problem
 from api.http_types import Raw, Reply, Request, Response, Stream
 from api.logs import bound
@@ -56,7 +57,7 @@ def _seconds(endpoint: Endpoint, parts: Parts) -> float:
 async def _served(
     endpoint: Endpoint, values: list[str], request: Request, parts: Parts
 ) -> Response:
-    principal = await endpoint.guard.admit(request, parts.auth.authenticate)
+    principal = await endpoint.guard.admit(request, _authority(endpoint, request, parts))
     if not endpoint.built:
         raise NotAvailable
     arguments = _arguments(endpoint, values, request)
@@ -66,9 +67,20 @@ async def _served(
     with bound(company=principal.company_id, user=principal.user_id):
         if endpoint.method == "POST" and "idempotency-key" in request.headers:
             return await parts.idempotency.once(
-                request, ctx.company_id, ctx.user_id, lambda: _called(endpoint, ctx, arguments)
+                request,
+                ctx.company_id,
+                ctx.user_id,
+                lambda: _called(endpoint, ctx, arguments),
+                scope="" if principal.connection_id is None else f"{principal.connection_id}",
             )
         return await _called(endpoint, ctx, arguments)
+
+
+def _authority(endpoint: Endpoint, request: Request, parts: Parts) -> Authenticate:
+    """What tells who a bearer token speaks for: logins, or the external API's tokens."""
+    if endpoint.guard.connection:
+        return partial(parts.api_tokens.authenticate, address=request.client)
+    return parts.auth.authenticate
 
 
 async def _called(endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Response:

@@ -7,7 +7,7 @@ list when its module declares it.
 import inspect
 from typing import Final
 
-from api.endpoint import Ctx, PublicCtx, Routes, admin, public, super_user, user
+from api.endpoint import Ctx, PublicCtx, Routes, admin, connection, public, super_user, user
 from api.endpoint.guards import Guard
 
 routes = Routes(tag="later")
@@ -34,9 +34,8 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     ("GET", "/api/invoices/{key}", public, "Show an invoice to the external API"),
     ("PUT", "/api/invoices/{key}", public, "Change an invoice by the external API"),
     ("GET", "/api/invoicesCompany/{key}", public, "List a company's invoices"),
-    ("POST", "/api/messages/checkNumber", public, "Look a number up at the channel"),
-    ("POST", "/api/messages/send", public, "Send a message by a connection's token"),
-    ("POST", "/api/messages/send/linkImage", public, "Send a picture by its address"),
+    ("POST", "/api/messages/checkNumber", connection, "Look a number up at the channel"),
+    ("POST", "/api/messages/send/linkImage", connection, "Send a picture by its address"),
     ("GET", "/api/messagesRange", public, "List messages of some days"),
     ("GET", "/api/partners", public, "List partners for the external API"),
     ("POST", "/api/partners", public, "Add a partner by the external API"),

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from actors.channels.base import Outbound, OutMedia, OutText
+from actors.channels.base import Outbound, OutText
 from actors.tickets.commands import (
     DeleteMessage,
     EditMessage,
@@ -18,6 +18,7 @@ from actors.tickets.commands import (
 from api.endpoint import Ctx, Id, Page, Routes, Short, Text, Upload
 from api.errors import Detail, Invalid
 from api.resources.asking import ask
+from api.resources.attachments import attached
 from api.resources.tickets import tickets_shown
 from api.resources.visibility import viewer, visible_ticket
 from storage import message_pages, messages, ticket_lists
@@ -27,7 +28,6 @@ from storage.tickets import Ticket
 from storage.views import MessageView, TicketView, message_view
 
 routes = Routes("/messages", tag="messages", missing="ERR_NO_MESSAGE_FOUND")
-_KINDS = {"image": "image", "video": "video", "audio": "audio"}
 
 
 class MessageQuery(msgspec.Struct, kw_only=True, rename="camel"):
@@ -95,24 +95,8 @@ async def send(
             raise Invalid(Detail("$.body", "empty"))
         return await _send(ctx, ticket, body, OutText(body=text), text, None, 0)
     for place, upload in enumerate(uploads):
-        stored = await ctx.parts.media.put(
-            ctx.company_id,
-            upload.content,
-            limit=ctx.parts.settings.upload_limit,
-            claimed=upload.content_type,
-        )
-        file = StoredFile(
-            key=stored.key, filename=upload.filename, mime=stored.mime, size=stored.size
-        )
         caption = body.body[place] if place < len(body.body) else ""
-        content = OutMedia(
-            kind=_KINDS.get(stored.mime.partition("/")[0], "document"),
-            stored=stored.key,
-            mime=stored.mime,
-            caption=caption,
-            filename=upload.filename,
-            voice=stored.mime == "audio/ogg",
-        )
+        content, file = await attached(ctx, upload, caption)
         sent = await _send(ctx, ticket, body, content, caption, file, place)
     return sent
 

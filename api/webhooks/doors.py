@@ -37,6 +37,7 @@ class Doors:
         self._box = box
         self._by_token: OrderedDict[bytes, Door | None] = OrderedDict()
         self._by_account: OrderedDict[tuple[str, str], Door | None] = OrderedDict()
+        self._by_api_token: OrderedDict[bytes, Door | None] = OrderedDict()
         self._generation = 0
 
     async def by_token(self, token: str) -> Door | None:
@@ -48,6 +49,17 @@ class Doors:
         found = await connections.by_webhook_token(self._database, token)
         door = await self._door(found)
         self._keep(self._by_token, digest, door, generation)
+        return door
+
+    async def by_api_token(self, token: str) -> Door | None:
+        """The connection whose external API token this is, or None."""
+        digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+        if digest in self._by_api_token:
+            return self._by_api_token[digest]
+        generation = self._generation
+        found = await connections.by_api_token(self._database, token)
+        door = await self._door(found)
+        self._keep(self._by_api_token, digest, door, generation)
         return door
 
     async def by_account(self, channel: str, account_id: str) -> Door | None:
@@ -66,6 +78,7 @@ class Doors:
         if any(isinstance(event, ConnectionChanged | ConnectionRemoved) for _, event in pairs):
             self._generation += 1
             self._by_token.clear()
+            self._by_api_token.clear()
             self._by_account.clear()
 
     async def _door(self, found: connections.Connection | None) -> Door | None:

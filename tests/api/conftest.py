@@ -43,6 +43,7 @@ class Company(msgspec.Struct, kw_only=True):
     connection_id: ConnectionId
     cloud_id: ConnectionId
     cloud_token: str
+    api_token: str
     cloud_secret: str
     phone_id: str
     tag_id: int
@@ -182,6 +183,8 @@ async def _company(world: World, name: str, hashed: str) -> Company:
             webhook_token=f"webhook-token-of-{name}", app_secret=f"secret-of-{name}"
         )
         await connections.write_secrets(tx, company_id, cloud.id, kept, box=parts.box)
+        api = ConnectionSecrets(token=f"api-token-of-{name}")
+        await connections.write_secrets(tx, company_id, connection.id, api, box=parts.box)
     return Company(
         id=company_id,
         name=name,
@@ -191,6 +194,7 @@ async def _company(world: World, name: str, hashed: str) -> Company:
         connection_id=connection.id,
         cloud_id=cloud.id,
         cloud_token=kept.webhook_token,
+        api_token=api.token,
         cloud_secret=kept.app_secret,
         phone_id=phone_id,
         tag_id=tag.id,

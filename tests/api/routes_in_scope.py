@@ -40,7 +40,7 @@ GET /api/invoices/{} S 501
 PUT /api/invoices/{} S 501
 GET /api/invoicesCompany/{} S 501
 POST /api/messages/checkNumber S 501
-POST /api/messages/send S 501
+POST /api/messages/send S
 POST /api/messages/send/linkImage S 501
 GET /api/messagesRange S 501
 GET /api/partners S 501

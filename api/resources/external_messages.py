@@ -1,0 +1,171 @@
+"""The external API: programs send messages with the token of one connection."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, field
+
+from actors.channels.base import Outbound, OutText
+from actors.errors import OtherOpenTicket
+from actors.router import EnsureContact, NewContact
+from actors.tickets.commands import CreateTicket, SendMessage, StoredFile, UpdateTicket
+from api.endpoint import Ctx, Id, Reply, Routes, Short, Text, Upload, connection
+from api.errors import Detail, Forbidden, Invalid, NotAvailable
+from api.resources.asking import ask
+from api.resources.attachments import attached
+from storage.connections import Connection, network
+from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
+from storage.snapshots import CompanySnapshot
+from storage.views import MessageView
+
+routes = Routes("/api/messages", tag="external", guard=connection, missing="ERR_NO_CONTACT_FOUND")
+_LONGEST_NUMBER = 17
+
+
+class Quoted(msgspec.Struct):
+    """The message that is answered."""
+
+    id: Id
+
+
+class ExternalMessage(msgspec.Struct, kw_only=True, rename="camel"):
+    """Whom to write what; `medias` are files of a multipart form, `body` their first caption."""
+
+    number: Short
+    body: Text = ""
+    user_id: Id | None = None
+    department_id: Id | None = field(name="queueId", default=None)
+    send_signature: bool = False
+    close_ticket: bool = False
+    no_register: bool = False
+    quoted: Quoted | None = field(name="quotedMsg", default=None)
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Stored, and ordered to be sent: what happens to it next is in the ticket."""
+
+    status: str = "SUCCESS"
+    ticket_id: int
+    message_ids: tuple[int, ...]
+
+
+@routes.post("/send")
+async def send(ctx: Ctx, body: ExternalMessage, uploads: tuple[Upload, ...]) -> Reply[Sent]:
+    """Write to a number: its contact and ticket are found or made, then the order is stored."""
+    if body.no_register:
+        raise NotAvailable
+    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    own = snapshot.connections.get(ctx.principal.connection_id or ConnectionId(0))
+    if own is None:
+        raise Forbidden
+    number = _number(body.number)
+    text = _signed(body, snapshot)
+    if not uploads and not body.body.strip():
+        raise Invalid(Detail("$.body", "empty"))
+    if body.department_id is not None and body.department_id not in snapshot.departments:
+        raise Invalid(Detail("$.queueId", "no such department"))
+    contact_id = await _contact(ctx, own, number)
+    ticket_id = await _ticket(ctx, own, contact_id, body)
+    sent = []
+    if not uploads:
+        sent.append(
+            await _send(ctx, contact_id, ticket_id, body, OutText(body=text), text, None, 0)
+        )
+    for place, upload in enumerate(uploads):
+        caption = text if place == 0 else ""
+        content, file = await attached(ctx, upload, caption)
+        shown = await _send(ctx, contact_id, ticket_id, body, content, caption, file, place)
+        sent.append(shown)
+    if body.close_ticket:
+        await ask(ctx, _change(ctx, contact_id, ticket_id, status="closed", farewell=False))
+    reply = Sent(ticket_id=ticket_id, message_ids=tuple(message.id for message in sent))
+    return Reply(body=reply, headers=ctx.parts.api_tokens.headers(ctx.principal))
+
+
+def _number(text: str) -> str:
+    """The digits of what was given; more than a phone number has name a group."""
+    if "@" in text:
+        text = text.partition("@")[0]
+    number = "".join(letter for letter in text if letter in "0123456789-")
+    if not 5 <= len(number) <= 40:
+        raise Invalid(Detail("$.number", "digits with country code"))
+    return number if len(number) > _LONGEST_NUMBER else number.replace("-", "")
+
+
+def _signed(body: ExternalMessage, snapshot: CompanySnapshot) -> str:
+    """The text, under the name of the user it is sent for where that is wanted."""
+    if body.user_id is None:
+        return body.body
+    member = snapshot.users.get(UserId(body.user_id))
+    if member is None:
+        raise Invalid(Detail("$.userId", "no such user"))
+    return f"*{member.name}:*\n{body.body}" if body.send_signature else body.body
+
+
+async def _contact(ctx: Ctx, own: Connection, number: str) -> ContactId:
+    new = NewContact(
+        name=number,
+        number=number,
+        is_group=len(number) > _LONGEST_NUMBER,
+        connection_id=own.id,
+        channel=network(own.channel),
+    )
+    found = await ctx.parts.system.ask(EnsureContact(company_id=ctx.company_id, contact=new))
+    return ContactId(found.id)
+
+
+async def _ticket(
+    ctx: Ctx, own: Connection, contact_id: ContactId, body: ExternalMessage
+) -> TicketId:
+    """The contact's active ticket on this connection, given to whom the caller names."""
+    user_id = None if body.user_id is None else UserId(body.user_id)
+    department_id = None if body.department_id is None else DepartmentId(body.department_id)
+    command = CreateTicket(
+        company_id=ctx.company_id,
+        contact_id=contact_id,
+        by=None,
+        connection_id=own.id,
+        user_id=user_id,
+        department_id=department_id,
+        status="pending" if user_id is None else "open",
+    )
+    try:
+        return TicketId((await ask(ctx, command)).id)
+    except OtherOpenTicket as other:
+        ticket_id = TicketId(other.ticket_id)
+    if user_id is not None or department_id is not None:
+        given = {} if user_id is None else {"user_id": user_id, "status": "open"}
+        where = UNSET if department_id is None else department_id
+        await ask(ctx, _change(ctx, contact_id, ticket_id, department_id=where, **given))
+    return ticket_id
+
+
+def _change(ctx: Ctx, contact_id: ContactId, ticket_id: TicketId, **changes: Any) -> UpdateTicket:
+    return UpdateTicket(
+        company_id=ctx.company_id, contact_id=contact_id, ticket_id=ticket_id, by=None, **changes
+    )
+
+
+async def _send(
+    ctx: Ctx,
+    contact_id: ContactId,
+    ticket_id: TicketId,
+    body: ExternalMessage,
+    content: Outbound,
+    text: str,
+    file: StoredFile | None,
+    place: int,
+) -> MessageView:
+    given = ctx.request.headers.get("idempotency-key", "")
+    command = SendMessage(
+        company_id=ctx.company_id,
+        contact_id=contact_id,
+        ticket_id=ticket_id,
+        by=None if body.user_id is None else UserId(body.user_id),
+        content=content,
+        body=text,
+        file=file,
+        quoted_message_id=None if body.quoted is None else MessageId(body.quoted.id),
+        key=f"connection {ctx.principal.connection_id}:{place}:{given}" if given else "",
+    )
+    return await ask(ctx, command)

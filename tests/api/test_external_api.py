@@ -1,0 +1,189 @@
+"""The external API: a connection's token writes to people, as that connection and nothing else."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.api.conftest import Company, World
+from tests.api.endpoint.conftest import Answer
+
+SEND = "/api/messages/send"
+NUMBER = "5511988880000"
+
+
+async def send(world: World, token: str | None, body: Any, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await world.client(
+        "POST", SEND, body=msgspec.json.encode(body), token=token, headers=named
+    )
+
+
+async def ticket(world: World, company: Company, answer: Answer) -> dict[str, Any]:
+    path = f"/tickets/{answer.json()['ticketId']}"
+    shown: dict[str, Any] = (await world.call("GET", path, token=company.admin)).json()
+    return shown
+
+
+async def texts(world: World, company: Company, answer: Answer) -> list[tuple[str, bool]]:
+    path = f"/messages/{answer.json()['ticketId']}"
+    page = await world.call("GET", path, token=company.admin, query="markAsRead=false")
+    return [(message["body"], message["fromMe"]) for message in page.json()["messages"]]
+
+
+async def test_a_text_makes_contact_ticket_and_message_of_the_tokens_company(world: World):
+    before = await world.rows_of(world.b)
+    body = {"number": "+55 (11) 98888-0000", "body": "your order left"}
+    answer = await send(world, world.a.api_token, body)
+    assert (answer.status, answer.json()["status"]) == (200, "SUCCESS"), answer
+    shown = await ticket(world, world.a, answer)
+    assert (shown["contact"]["number"], shown["status"]) == (NUMBER, "pending")
+    assert (shown["whatsappId"], shown["unreadMessages"]) == (world.a.connection_id, 0)
+    assert await texts(world, world.a, answer) == [("your order left", True)]
+    again = await send(world, world.a.api_token, body | {"body": "it arrived"})
+    assert again.json()["ticketId"] == answer.json()["ticketId"]
+    assert await world.rows_of(world.b) == before
+
+
+async def test_the_other_companys_token_writes_as_the_other_company(world: World):
+    before = await world.rows_of(world.a)
+    answer = await send(world, world.b.api_token, {"number": NUMBER, "body": "b here"})
+    assert (await ticket(world, world.b, answer))["companyId"] == world.b.id
+    for wrong in (
+        {"userId": world.a.user_id},
+        {"queueId": world.a.department_id},
+        {"userId": 10**9, "sendSignature": True},
+    ):
+        refused = await send(world, world.b.api_token, {"number": NUMBER, "body": "x"} | wrong)
+        assert (refused.status, refused.json()["error"]) == (400, "ERR_VALIDATION")
+    quoting = {"number": NUMBER, "body": "x", "quotedMsg": {"id": world.a.message_id}}
+    assert (await send(world, world.b.api_token, quoting)).status in (200, 404)
+    assert await world.rows_of(world.a) == before
+
+
+async def test_user_queue_signature_and_close_are_done(world: World):
+    body = {
+        "number": NUMBER,
+        "body": "hello",
+        "userId": world.a.user_id,
+        "queueId": str(world.a.department_id),
+        "sendSignature": True,
+    }
+    await send(world, world.a.api_token, {"number": NUMBER, "body": "first"})
+    answer = await send(world, world.a.api_token, body)
+    shown = await ticket(world, world.a, answer)
+    assert (shown["userId"], shown["queueId"]) == (world.a.user_id, world.a.department_id)
+    assert shown["status"] == "open"
+    assert (await texts(world, world.a, answer))[-1] == ("*User:*\nhello", True)
+    closing = {"number": NUMBER, "body": "bye", "closeTicket": True}
+    closed = await ticket(world, world.a, await send(world, world.a.api_token, closing))
+    assert closed["status"] == "closed"
+
+
+async def test_files_are_sent_with_the_body_as_caption(world: World):
+    form = (
+        f'--x\r\nContent-Disposition: form-data; name="number"\r\n\r\n{NUMBER}\r\n'
+        '--x\r\nContent-Disposition: form-data; name="body"\r\n\r\nthe bill\r\n'
+        '--x\r\nContent-Disposition: form-data; name="medias"; filename="a.txt"\r\n'
+        "Content-Type: text/plain\r\n\r\nhello\r\n"
+        '--x\r\nContent-Disposition: form-data; name="medias"; filename="b.txt"\r\n'
+        "Content-Type: text/plain\r\n\r\nworld\r\n--x--\r\n"
+    )
+    answer = await world.client(
+        "POST",
+        SEND,
+        body=form.encode(),
+        token=world.a.api_token,
+        headers={"content-type": "multipart/form-data; boundary=x"},
+    )
+    assert answer.status == 200, answer
+    assert len(answer.json()["messageIds"]) == 2
+    assert (await texts(world, world.a, answer))[0] == ("the bill", True)
+
+
+async def test_a_repetition_with_its_key_sends_once_and_another_body_is_refused(world: World):
+    body = {"number": NUMBER, "body": "once"}
+    first = await send(world, world.a.api_token, body, idempotency_key="k1")
+    again = await send(world, world.a.api_token, body, idempotency_key="k1")
+    assert (again.status, again.body) == (200, first.body)
+    assert await texts(world, world.a, first) == [("once", True)]
+    other = await send(world, world.a.api_token, body | {"body": "two"}, idempotency_key="k1")
+    assert (other.status, other.json()["error"]) == (422, "ERR_IDEMPOTENCY_KEY_REUSED")
+    person = await world.client(
+        "POST",
+        f"/messages/{first.json()['ticketId']}",
+        body=b'{"body":"a person"}',
+        token=world.a.admin,
+        headers={"idempotency-key": "k1"},
+    )
+    assert person.status == 200  # people's keys are apart from programs'
+
+
+async def test_without_a_good_token_it_is_401_or_403_and_a_login_is_none(world: World):
+    body = {"number": NUMBER, "body": "x"}
+    missing = await send(world, None, body)
+    assert (missing.status, missing.json()) == (401, {"error": "ERR_SESSION_EXPIRED"})
+    for token in ("guess", "", world.a.cloud_token, "x" * 5000, world.a.admin, world.super):
+        refused = await send(world, token, body)
+        assert refused.status == (403 if token else 401)
+    assert (await world.call("GET", "/tickets", token=world.a.api_token)).status == 403
+
+
+async def test_a_token_that_was_replaced_opens_nothing_any_more(world: World):
+    body = {"number": NUMBER, "body": "x"}
+    assert (await send(world, world.a.api_token, body)).status == 200
+    path = f"/whatsapp/{world.a.connection_id}"
+    changed = await world.call("PUT", path, {"token": "another token"}, token=world.a.admin)
+    assert changed.status == 200
+    assert (await send(world, world.a.api_token, body)).status == 403
+    assert (await send(world, "another token", body)).status == 200
+
+
+@pytest.mark.parametrize("environment", [{"API_RATE_PER_MINUTE": "3"}])
+async def test_the_limit_is_told_and_kept_per_connection(world: World):
+    body = {"number": NUMBER, "body": "x"}
+    left = []
+    for _ in range(3):
+        answer = await send(world, world.a.api_token, body)
+        assert answer.headers["ratelimit-limit"] == "3"
+        left.append(answer.headers["ratelimit-remaining"])
+    assert left == ["2", "1", "0"]
+    over = await send(world, world.a.api_token, body)
+    assert (over.status, over.json()["error"]) == (429, "ERR_TOO_MANY_REQUESTS")
+    assert int(over.headers["retry-after"]) >= 1
+    assert over.headers["ratelimit-remaining"] == "0"
+    assert (await send(world, world.b.api_token, body)).status == 200
+
+
+async def test_guessing_tokens_is_slowed_down(world: World):
+    body = {"number": NUMBER, "body": "x"}
+    statuses = [(await send(world, f"guess {n}", body)).status for n in range(52)]
+    assert statuses[:50] == [403] * 50
+    assert statuses[-1] == 429
+
+
+async def test_odd_bodies_are_refused(world: World):
+    for body in (
+        {},
+        {"number": NUMBER},
+        {"number": "", "body": "x"},
+        {"number": "abc", "body": "x"},
+        {"number": "1" * 60, "body": "x"},
+        {"number": NUMBER, "body": "  "},
+        {"number": {"a": 1}, "body": "x"},
+    ):
+        refused = await send(world, world.a.api_token, body)
+        assert (body, refused.status) == (body, 400)
+        assert refused.json()["error"] == "ERR_VALIDATION"
+
+
+async def test_what_the_channel_cannot_is_said(world: World):
+    unregistered = {"number": NUMBER, "body": "x", "noRegister": True}
+    before = await world.rows_of(world.a)
+    refused = await send(world, world.a.api_token, unregistered)
+    assert (refused.status, refused.json()["error"]) == (501, "ERR_NOT_AVAILABLE")
+    path = "/api/messages/checkNumber"
+    asked = await world.call("POST", path, {"number": NUMBER}, token=world.a.api_token)
+    assert (asked.status, asked.json()["error"]) == (501, "ERR_NOT_AVAILABLE")
+    assert (await world.call("POST", path, {"number": NUMBER})).status == 401
+    assert await world.rows_of(world.a) == before
