@@ -88,26 +88,32 @@ async def test_ten_kills_of_postgres_under_load(folder: Path, report: Report) ->
         report(proof.figures())
 
 
+async def long_outage(postgres: EmbeddedPostgres, proof: Proof) -> set[int]:
+    """Take Postgres away for longer than anybody waits; returns what /health said meanwhile."""
+    health: set[int] = set()
+    await proof.begin()
+
+    async def hurt() -> None:
+        await trio.sleep(0.5)
+        postgres.stop(at_once=True)
+        line = Line(proof.server.port)
+        with trio.move_on_after(LONG_OUTAGE):
+            while True:
+                health.add((await line.call("GET", "/health")).status)
+                await trio.sleep(0.5)
+        await line.close()
+        postgres.start()
+        await proof.load.fates.next_success()
+        await trio.sleep(1.0)
+
+    await proof.under_load(hurt)
+    return health
+
+
 async def test_a_long_outage_is_503_and_ends_by_itself(folder: Path, report: Report) -> None:
     """Readiness is red meanwhile, everybody is told when to come back, and no actor dies of it."""
-    health: set[int] = set()
     async with hurt_postgres(folder) as postgres, open_proof(folder, postgres.dsn) as proof:
-        await proof.begin()
-
-        async def hurt() -> None:
-            await trio.sleep(0.5)
-            postgres.stop(at_once=True)
-            line = Line(proof.server.port)
-            with trio.move_on_after(LONG_OUTAGE):
-                while True:
-                    health.add((await line.call("GET", "/health")).status)
-                    await trio.sleep(0.5)
-            await line.close()
-            postgres.start()
-            await proof.load.fates.next_success()
-            await trio.sleep(1.0)
-
-        await proof.under_load(hurt)
+        health = await long_outage(postgres, proof)
         assert await proof.verdict() == [], proof.figures()
         fates = proof.load.fates
         assert health == {503}
