@@ -22,7 +22,7 @@ from actors.media import LocalMediaStore
 from actors.tree import DomainPorts, build_tree, open_publisher
 from api.api_tokens import ApiTokens
 from api.auth import Auth
-from api.console.routes import console
+from api.console.routes import console, docs
 from api.edge import EdgeLimits, open_listeners, serve_edge
 from api.endpoint.asgi import AsgiApp, Dispatcher, Receive, Scope, Send
 from api.housekeeping import keep_house
@@ -95,9 +95,7 @@ class _Publisher:
 
 
 @asynccontextmanager
-async def open_app(
-    settings: Settings, dsn: str, *, take_over: bool = False
-) -> AsyncGenerator[App]:
+async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> AsyncGenerator[App]:
     """Everything but the listener, for the length of the block; leaving it stops in reverse order.
 
     Brings the schema up to date first. Raises AlreadyOwned when another process serves this
@@ -223,6 +221,8 @@ def one_port(parts: Parts, realtime: RealtimeServer) -> AsgiApp:
             await sockets(scope, receive, send)
         elif path == "/console" or path.startswith("/console/"):
             await console(scope, receive, send)
+        elif path == "/docs" or path.startswith("/docs/"):
+            await docs(scope, receive, send)
         else:
             await rest(scope, receive, send)
 

@@ -13,6 +13,7 @@ from api.endpoint import Ctx, Id, Reply, Routes, Short, Text, Upload, connection
 from api.errors import Detail, Forbidden, Invalid, NotAvailable
 from api.resources.asking import ask
 from api.resources.attachments import attached
+from api.resources.messages import Quoted
 from storage.connections import Connection, network
 from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
 from storage.snapshots import CompanySnapshot
@@ -20,12 +21,6 @@ from storage.views import MessageView
 
 routes = Routes("/api/messages", tag="external", guard=connection, missing="ERR_NO_CONTACT_FOUND")
 _LONGEST_NUMBER = 17
-
-
-class Quoted(msgspec.Struct):
-    """The message that is answered."""
-
-    id: Id
 
 
 class ExternalMessage(msgspec.Struct, kw_only=True, rename="camel"):

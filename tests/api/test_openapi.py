@@ -54,6 +54,11 @@ def test_operation_ids_are_unique():
     assert len(ids) == len(set(ids))
 
 
+def test_an_independent_validator_accepts_the_document():
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(DOCUMENT, cls=validator.OpenAPIV31SpecValidator)
+
+
 async def test_the_document_is_served(world: World):
     answer = await world.call("GET", "/openapi.json")
     assert answer.status == 200

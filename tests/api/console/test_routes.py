@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.console import console
+from api.console import console, docs
 
 
 async def get(
@@ -16,31 +16,40 @@ async def get(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await console({"path": path, "method": method, "headers": headers}, None, send)
+    pages = docs if path.startswith("/docs") else console
+    await pages({"path": path, "method": method, "headers": headers}, None, send)
     return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
 
-async def test_the_page_and_everything_it_names_is_there() -> None:
-    status, headers, page = await get("/console/")
+@pytest.mark.parametrize("prefix", ["/console/", "/docs/"])
+async def test_the_page_and_everything_it_names_is_there(prefix: str) -> None:
+    status, headers, page = await get(prefix)
     assert status == 200
     assert b"default-src 'self'" in headers[b"content-security-policy"]
-    for name in re.findall(rb'(?:src|href)="([\w.]+)"', page):
-        assert (await get(f"/console/{name.decode()}"))[0] == 200
+    for name in re.findall(rb'(?:src|href)="([\w./]+\.\w+)"', page):
+        where = name.decode()
+        named = "/" + where[3:] if where.startswith("../") else prefix + where
+        assert (await get(named))[0] == 200
 
 
-async def test_scripts_import_only_files_that_exist() -> None:
-    seen, todo = set[str](), ["main.js"]
+@pytest.mark.parametrize(
+    ("prefix", "first", "another"),
+    [("/console/", "main.js", "socket.js"), ("/docs/", "docs.js", "schemas.js")],
+)
+async def test_scripts_import_only_files_that_exist(prefix: str, first: str, another: str) -> None:
+    seen, todo = set[str](), [first]
     while todo:
         name = todo.pop()
         seen.add(name)
-        status, headers, body = await get(f"/console/{name}")
+        status, headers, body = await get(f"{prefix}{name}")
         assert (status, headers[b"content-type"]) == (200, b"text/javascript; charset=utf-8")
         todo += {m.decode() for m in re.findall(rb'from "\./([\w.]+)"', body)} - seen
-    assert "socket.js" in seen
+    assert another in seen
 
 
-async def test_nothing_in_the_page_is_inline_or_foreign() -> None:
-    _, _, page = await get("/console/")
+@pytest.mark.parametrize("prefix", ["/console/", "/docs/"])
+async def test_nothing_in_the_page_is_inline_or_foreign(prefix: str) -> None:
+    _, _, page = await get(prefix)
     assert not re.search(rb"\son\w+=|<style|<script>|https?://", page)
 
 
