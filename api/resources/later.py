@@ -149,7 +149,7 @@ def _declare(method: str, path: str, guard: Guard, summary: str) -> None:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in ("ctx", *names)]
     handler.__annotations__ = {"ctx": context, **hints, "return": None}
-    handler.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    handler.__dict__["__signature__"] = inspect.Signature(parameters)
     handler.__name__ = handler.__qualname__ = _name(method, path)
     handler.__doc__ = f"{summary}."
     routes.route(method, path, guard=guard, built=False)(handler)
