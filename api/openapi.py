@@ -7,6 +7,7 @@ import msgspec
 from msgspec import inspect as types
 
 from api.endpoint.declaration import Endpoint
+from api.endpoint.guards import public
 from api.errors import ErrorBody
 from api.http_types import Raw, Stream
 
@@ -21,6 +22,7 @@ _ERRORS = {
     "413": "Body too large",
     "422": "Idempotency-Key reused with another request",
     "429": "Too many requests; see Retry-After",
+    "431": "Request head too large",
     "503": "Not committed; repeat after Retry-After",
 }
 
@@ -146,7 +148,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     found = {
         code: {"description": text, "content": refused}
         for code, text in _ERRORS.items()
-        if not (endpoint.guard.public and code == "403")
+        if not (endpoint.guard is public and code == "403")
     }
     if not endpoint.built:
         found["501"] = {"description": "Declared, not built yet", "content": refused}

@@ -129,7 +129,7 @@ def encoded(endpoint: Endpoint, result: Any) -> Response:
         return Response(
             status=result.status, headers=[kind, length, *result.headers], chunks=result.chunks
         )
-    if result is None:
+    if result is None and endpoint.returns in (None, type(None)):
         return Response(status=status, headers=[*headers])
     return Response(status=status, headers=[JSON, *headers], body=_encoder.encode(result))
 
