@@ -57,8 +57,13 @@ class Proof:
         secrets = {c.phone_number_id: c.secret for c in self.load.companies}
         return msgspec.json.encode({"hooks": {"urls": urls, "secrets": secrets}})
 
-    async def under_load(self, hurt: Hurt, *, rate: float = 200.0, replies: float = 20.0) -> None:
-        """Run `hurt` while customers, agents and browsers are busy, then let everything end."""
+    async def under_load(
+        self, hurt: Hurt, *, rate: float = 200.0, replies: float = 20.0, settle: bool = True
+    ) -> None:
+        """Run `hurt` while customers, agents and browsers are busy, then let everything end.
+
+        Without `settle` what is still to be sent is left where it is; every promise holds midway.
+        """
         async with trio.open_nursery() as browsers:
             for company in self.load.companies:
                 await browsers.start(watch, self.load, company.id)
@@ -68,7 +73,8 @@ class Proof:
                 await hurt()
                 self.load.stopping = True
                 people.cancel_scope.deadline = trio.current_time() + SETTLE
-            await self.settle()
+            if settle:
+                await self.settle()
             browsers.cancel_scope.cancel()
 
     async def settle(self) -> None:

@@ -84,6 +84,7 @@ async def test_kills_at_a_point_lose_and_double_nothing(
         assert wrong == []
 
 
+@pytest.mark.prove
 async def test_kills_where_it_hurts_most(dsn: str, folder: Path, report: Report) -> None:
     async with open_proof(folder, dsn) as proof:
         await killed_at(proof, ["writer.commit_sent", "send.written"], seed=5)
@@ -91,6 +92,7 @@ async def test_kills_where_it_hurts_most(dsn: str, folder: Path, report: Report)
         report(proof.figures())
 
 
+@pytest.mark.prove
 async def test_two_kills_lose_and_double_nothing(dsn: str, folder: Path, report: Report) -> None:
     async with open_proof(folder, dsn) as proof:
         await killed_at_random(proof, 2, seed=2)
@@ -133,6 +135,7 @@ async def test_kills_of_the_server_with_its_own_postgres(folder: Path, report: R
         assert proof.back_soon(), proof.figures()
 
 
+@pytest.mark.prove
 async def test_a_server_that_starts_while_another_stops_serves(folder: Path) -> None:
     """Both have the same data folder; the second waits for the end of the first one's Postgres."""
     dsn, companies = await founded(folder)

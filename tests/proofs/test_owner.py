@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.proofs.conftest import Report
@@ -10,6 +11,7 @@ from tests.proofs.processes import served
 from tests.proofs.proof import open_proof
 
 
+@pytest.mark.prove
 async def test_a_second_server_refuses_to_start_and_names_the_first(dsn: str, folder: Path) -> None:
     async with open_proof(folder, dsn) as proof:
         first = proof.server.start()
@@ -21,6 +23,7 @@ async def test_a_second_server_refuses_to_start_and_names_the_first(dsn: str, fo
         assert await proof.server.stop() == 0
 
 
+@pytest.mark.prove
 async def test_a_paused_owner_writes_nothing_after_a_takeover(
     dsn: str, folder: Path, report: Report
 ) -> None:

@@ -75,6 +75,7 @@ async def crashed(proof: Proof) -> dict[str, int]:
     return found
 
 
+@pytest.mark.prove
 async def test_a_killed_postgres_is_latency(folder: Path, report: Report) -> None:
     async with hurt_postgres(folder) as postgres:
         proof = await under_restarts(postgres, folder, 1)
@@ -110,6 +111,7 @@ async def long_outage(postgres: EmbeddedPostgres, proof: Proof) -> set[int]:
     return health
 
 
+@pytest.mark.prove
 async def test_a_long_outage_is_503_and_ends_by_itself(folder: Path, report: Report) -> None:
     """Readiness is red meanwhile, everybody is told when to come back, and no actor dies of it."""
     async with hurt_postgres(folder) as postgres, open_proof(folder, postgres.dsn) as proof:
@@ -154,6 +156,7 @@ async def cut_at_commit(dsn: str, folder: Path, cuts: int, rate: float) -> Proof
     return proof
 
 
+@pytest.mark.prove
 async def test_some_cuts_at_commit_are_resolved(dsn: str, folder: Path, report: Report) -> None:
     report((await cut_at_commit(dsn, folder, 8, 60.0)).figures())
 
