@@ -14,7 +14,7 @@ from actors.events import (
 )
 from storage.events import DomainEvent
 from storage.ids import CompanyId
-from storage.snapshots import CompanySnapshot
+from storage.snapshots import GRACE, CompanySnapshot
 
 CONFIGURATION = (
     RecordChanged,
@@ -78,3 +78,6 @@ class SnapshotCache:
         for _, event in pairs:
             if isinstance(event, CONFIGURATION):
                 self.invalidate(event.company_id)
+            if isinstance(event, RecordChanged) and event.record_id == GRACE:
+                for company_id in [*self._fresh, *self._loading]:
+                    self.invalidate(company_id)

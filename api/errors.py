@@ -82,10 +82,16 @@ class Unauthorized(ApiError):
 
 
 class PaymentRequired(ApiError):
-    """The plan or the subscription does not cover this."""
+    """The subscription ended: past its due date, or switched off."""
 
     status = 402
     code = "ERR_SUBSCRIPTION_EXPIRED"
+
+
+class NotInPlan(PaymentRequired):
+    """The company's plan does not have this feature; the detail names it."""
+
+    code = "ERR_PLAN_FEATURE"
 
 
 class Forbidden(ApiError):
@@ -163,6 +169,7 @@ class NotAvailable(ApiError):
 
 _STATUS: dict[type[BaseException], int] = {
     storage_errors.NotFound: 404,
+    storage_errors.PlanLimit: 402,
     storage_errors.Conflict: 409,
     storage_errors.UniqueViolation: 409,
     storage_errors.Duplicate: 409,
@@ -215,7 +222,7 @@ def problem(error: BaseException) -> Problem:
     status = _status(error)
     if status is None:
         return Problem(status=500, body=ErrorBody("ERR_INTERNAL"), logged=True)
-    body = ErrorBody(_code(error), tuple(getattr(error, "details", ())))
+    body = ErrorBody(_code(error), _details(error))
     return Problem(status=status, body=body, headers=_headers(error, status), logged=status == 500)
 
 
@@ -230,6 +237,15 @@ def _status(error: BaseException) -> int | None:
 def _code(error: BaseException) -> str:
     known = next((_CODES[cls] for cls in type(error).__mro__ if cls in _CODES), None)
     return known or str(getattr(error, "code", "ERR_BAD_REQUEST"))
+
+
+def _details(error: BaseException) -> tuple[Detail, ...]:
+    if isinstance(error, storage_errors.PlanLimit):
+        return (Detail(f"$.plan.{_LIMIT_NAMES[error.limit]}", f"at most {error.most}"),)
+    return tuple(getattr(error, "details", ()))
+
+
+_LIMIT_NAMES = {"users": "users", "connections": "connections", "departments": "queues"}
 
 
 def _headers(error: BaseException, status: int) -> tuple[tuple[str, str], ...]:

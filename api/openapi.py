@@ -16,6 +16,7 @@ RAW = (Raw, Stream, Stream | Raw)
 _ERRORS = {
     "400": "The request does not fit",
     "401": "No session",
+    "402": "Not in the company's plan, over its limit, or past the due date",
     "403": "Not allowed, or the access token is expired or invalid",
     "404": "No such row in this company",
     "409": "Contradicts a committed row",
@@ -149,10 +150,21 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         code: {"description": text, "content": refused}
         for code, text in _ERRORS.items()
         if not (endpoint.guard is public and code == "403")
+        and not (code == "402" and not _may_cost(endpoint))
     }
     if not endpoint.built:
         found["501"] = {"description": "Declared, not built yet", "content": refused}
     return {str(endpoint.status): _success(endpoint, schemas)} | found
+
+
+def _may_cost(endpoint: Endpoint) -> bool:
+    """Whether the company's plan or due date may stand against it."""
+    asks = endpoint.paid or endpoint.feature is not None or endpoint.limit is not None
+    return asks or endpoint.guard.connection or endpoint.name in _DOORS
+
+
+_DOORS = {"auth.login"}
+"""Public endpoints that refuse a company that is switched off."""
 
 
 def _success(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:

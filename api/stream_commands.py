@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from api.endpoint import Ctx, Endpoint
+from api.endpoint.coverage import check_coverage
 from api.endpoint.handling import encoded
 from api.errors import Detail, ErrorBody, Forbidden, Invalid, Missing, problem
 from api.http_types import Request, Response
@@ -76,6 +77,7 @@ async def _run(
 ) -> object:
     if not endpoint.guard.allows(principal):
         raise Forbidden
+    await check_coverage(endpoint, principal, parts)
     arguments, request = _request(endpoint, given, key)
     ctx = Ctx(request, parts, principal)
 

@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
+from storage import plans
 from storage.database import Statements, Tx
 from storage.ids import CompanyId, DepartmentId
 from storage.metadata import (
@@ -101,7 +102,11 @@ async def get(source: Statements, company_id: CompanyId, department_id: Departme
 
 
 async def create(tx: Tx, company_id: CompanyId, new: DepartmentPatch) -> Department:
-    """Store a department. Raises UniqueViolation when its name or colour is taken."""
+    """Store a department.
+
+    Raises UniqueViolation when its name or colour is taken, PlanLimit without room in the plan.
+    """
+    await plans.make_room(tx, company_id, "departments")
     return await _repo.insert(tx, company_id, **assigned(new))
 
 

@@ -31,6 +31,17 @@ class UniqueViolation(Conflict):
         self.constraint = constraint
 
 
+class PlanLimit(StorageError):
+    """The company's plan has no room for one more row; `limit` names what, `most` is how many."""
+
+    code = "ERR_PLAN_LIMIT"
+
+    def __init__(self, limit: str, most: int) -> None:
+        super().__init__(f"the plan has room for {most} {limit}")
+        self.limit = limit
+        self.most = most
+
+
 class StaleVersion(Conflict):
     """A guarded row was changed by somebody else since it was read: reload, decide again."""
 

@@ -77,7 +77,7 @@ async def create_company(database: Database, new: NewCompany, admin: NewUser) ->
         company = await tx.one(sa.insert(companies).values(row).returning(companies), into=Company)
         await tx.execute(sa.insert(company_settings).values(company_id=company_id))
         await tx.execute(sa.insert(settings).values(_defaults(company_id)))
-        created = await users.create(
+        created = await users.create_first(
             tx, company_id, msgspec.structs.replace(admin, profile="admin")
         )
         # The event stream's row is locked by whoever publishes: it is written last.

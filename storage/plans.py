@@ -2,13 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import sqlalchemy as sa
 
-from storage.database import Statements
-from storage.ids import PlanId
+from storage.companies import companies
+from storage.database import Statements, Tx
+from storage.errors import PlanLimit
+from storage.ids import CompanyId, PlanId
 from storage.metadata import at, flag, metadata, number, string
 from storage.repo import Repo
 from storage.sql import prepared
@@ -41,14 +43,14 @@ plans = sa.Table(
 )
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Limits and features that a company bought; `amount` in the installation's currency."""
 
     id: PlanId
     name: str
     users: int
     connections: int
-    departments: int
+    departments: int = msgspec.field(name="queues")
     amount: Decimal
     use_whatsapp: bool
     use_facebook: bool
@@ -68,11 +70,51 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+Limit = Literal["users", "connections", "departments"]
+"""What a plan counts; each is the name of its table too."""
+
+Feature = Literal[
+    "use_whatsapp",
+    "use_facebook",
+    "use_instagram",
+    "use_campaigns",
+    "use_schedules",
+    "use_internal_chat",
+    "use_external_api",
+    "use_kanban",
+    "use_open_ai",
+    "use_integrations",
+]
+"""What a plan switches."""
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What a company may use: its plan's switches; without a plan, everything."""
+
+    use_whatsapp: bool = True
+    use_facebook: bool = True
+    use_instagram: bool = True
+    use_campaigns: bool = True
+    use_schedules: bool = True
+    use_internal_chat: bool = True
+    use_external_api: bool = True
+    use_kanban: bool = True
+    use_open_ai: bool = True
+    use_integrations: bool = True
+
+
 rows: Final = Repo(plans, Plan, plans.c.name, search=("name",))
 _GET: Final = prepared(
     sa.select(plans).where(plans.c.id == sa.bindparam("plan", type_=sa.BigInteger))
 )
 _ALL: Final = prepared(sa.select(plans).order_by(plans.c.name))
+# NO KEY UPDATE: rows that only refer to the company go on being written meanwhile.
+_LIMITS: Final = prepared(
+    sa.select(plans.c.id, plans.c.users, plans.c.connections, plans.c.departments)
+    .select_from(companies.outerjoin(plans, plans.c.id == companies.c.plan_id))
+    .where(companies.c.id == sa.bindparam("company", type_=sa.BigInteger))
+    .with_for_update(key_share=True, of=companies)
+)
 
 
 async def get(database: Statements, plan_id: PlanId) -> Plan:
@@ -91,3 +133,23 @@ async def create(database: Statements, name: str, *, users: int, connections: in
         name=name, users=users, connections=connections, departments=connections
     )
     return await database.one(statement.returning(plans), into=Plan)
+
+
+async def make_room(
+    tx: Tx, company_id: CompanyId, limit: Limit, *conditions: sa.ColumnElement[bool]
+) -> None:
+    """Make sure that one more row fits the company's plan, before it is inserted in `tx`.
+
+    Whoever else adds to the same company waits here for this transaction's end, so of two at the
+    limit one gets in. `conditions` narrow what is counted. A company without a plan has no limit.
+
+    Raises:
+        PlanLimit: there is no room.
+    """
+    (row,) = await tx.rows(_LIMITS, company=company_id) or [None]
+    if row is None or row["id"] is None:
+        return
+    table = metadata.tables[limit]
+    counted = sa.select(sa.func.count()).where(table.c.company_id == company_id, *conditions)
+    if await tx.value(counted) >= row[limit]:
+        raise PlanLimit(limit, row[limit])

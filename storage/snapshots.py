@@ -14,10 +14,15 @@ from storage.errors import NotFound
 from storage.ids import CompanyId, ConnectionId, DepartmentId, TagId, UserId
 from storage.json_rows import document, row_of, rows_of
 from storage.metadata import columns_of
+from storage.plans import Features, plans
 from storage.public_urls import NOWHERE, PublicUrls
+from storage.settings import INSTALLATION, settings
 from storage.sql import prepared
 from storage.tags import Tag, tags
 from storage.users import Profile, user_departments, users
+
+GRACE: Final = "gracePeriod"
+"""The installation's setting that every company's snapshot holds."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +53,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 class CompanySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration that decisions and views of a company read; replaced whole, never changed.
 
-    The maps must not be modified. `urls` is the installation's and makes file addresses absolute.
+    The maps must not be modified. `features` are the plan's; `grace_days`, how long after the due
+    date the company may go on, and `urls`, which makes file addresses absolute, the installation's.
     """
 
     company: Company
@@ -58,6 +64,8 @@ class CompanySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     connection_departments: dict[ConnectionId, tuple[DepartmentId, ...]]
     users: dict[UserId, Member]
     tags: dict[TagId, Tag]
+    features: Features = Features()
+    grace_days: int = 0
     urls: PublicUrls = NOWHERE
 
     @property
@@ -82,6 +90,8 @@ class _Loaded(msgspec.Struct):
     connections: list[_Connected]
     users: list[Member]
     tags: list[Tag]
+    features: Features | None
+    grace: str | None
 
 
 _MEMBER: Final = [name for name in Member.__struct_fields__ if name != "department_ids"]
@@ -125,6 +135,14 @@ def _statement() -> sa.Select[str]:
             )
         ),
         tags=rows_of(mine(tags, *columns_of(tags, Tag))),
+        features=row_of(
+            sa.select(*columns_of(plans, Features))
+            .join(companies, companies.c.plan_id == plans.c.id)
+            .where(companies.c.id == company_id)
+        ),
+        grace=sa.select(settings.c.value)
+        .where(settings.c.company_id == INSTALLATION, settings.c.key == GRACE)
+        .scalar_subquery(),
     )
 
 
@@ -151,8 +169,15 @@ async def load_snapshot(
         connection_departments={item.id: item.department_ids for item in loaded.connections},
         users={item.id: item for item in loaded.users},
         tags={item.id: item for item in loaded.tags},
+        features=loaded.features or Features(),
+        grace_days=_days(loaded.grace),
         urls=urls,
     )
+
+
+def _days(text: str | None) -> int:
+    """Read the grace period; what is no small number of days is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 4 else 0
 
 
 def _plain(connected: _Connected) -> Connection:

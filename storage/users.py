@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 
+from storage import plans
 from storage.companies import companies
 from storage.database import Statements, Tx
 from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
@@ -238,8 +239,17 @@ async def create(
 ) -> User:
     """Let somebody in, with what `more` sets besides.
 
-    Raises UniqueViolation for a known address, Conflict for a department that is not there.
+    Raises UniqueViolation for a known address, Conflict for a department that is not there, and
+    PlanLimit when the company's plan has no room.
     """
+    await plans.make_room(tx, company_id, "users")
+    return await create_first(tx, company_id, new, more)
+
+
+async def create_first(
+    tx: Tx, company_id: CompanyId, new: NewUser, more: UserPatch | None = None
+) -> User:
+    """Let a company's first admin in, who is there whatever the plan says; else as `create`."""
     values = assigned(new, "department_ids")
     if more is not None:
         values = assigned(more, "department_ids") | values

@@ -31,6 +31,7 @@ from storage.database import Statements
 from storage.errors import NotFound
 from storage.ids import CompanyId
 from storage.plain_rows import FIXED
+from storage.plans import Feature
 from storage.repo import Repo
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -67,6 +68,7 @@ def crud(
     media: bool = False,
     view: type[msgspec.Struct] | None = None,
     show: Show | None = None,
+    feature: Feature | None = None,
 ) -> Routes:
     """Declare a plain resource over `rows`; more routes may be added to what it returns.
 
@@ -90,8 +92,9 @@ def crud(
         media: whether a file may be attached (`media_path`, `media_name`).
         view: what is shown of a row when that is more than the row.
         show: builds the views of some rows, reading from the given transaction or database.
+        feature: the plan's switch without which nothing is added or changed.
     """
-    routes = Routes(prefix, tag=prefix.strip("/"), guard=read, missing=missing)
+    routes = Routes(prefix, tag=prefix.strip("/"), guard=read, missing=missing, feature=feature)
     resource = _Resource(
         rows, noun, tuple(needs), tuple(secret), narrow, narrow_writes, stamp, check, show
     )

@@ -24,6 +24,7 @@ from api.endpoint.guards import Guard, user
 from api.endpoint.patches import Named, Patching
 from api.errors import Missing
 from api.http_types import Reply, Upload
+from storage.plans import Feature, Limit
 
 Handler = Callable[..., Awaitable[Any]]
 H = TypeVar("H", bound=Handler)
@@ -32,7 +33,12 @@ Converter = Callable[[str], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One declared route; everything a transport, a document or a test wants to know of it."""
+    """One declared route; everything a transport, a document or a test wants to know of it.
+
+    What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
+    company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
+    transaction that adds).
+    """
 
     method: str
     path: str
@@ -45,6 +51,9 @@ class Endpoint:
     strict: bool = False
     built: bool = True
     body_limit: int | None = None
+    feature: Feature | None = None
+    paid: bool = False
+    limit: Limit | None = None
     params: tuple[tuple[str, Converter], ...] = ()
     body_type: Any = None
     query_type: Any = None
@@ -75,13 +84,21 @@ class Routes:
         guard: Guard = user,
         missing: str | None = None,
         strict: bool = False,
+        feature: Feature | None = None,
+        paid: bool = False,
     ) -> None:
-        """`missing` is the family's code for a row of this noun that is not there."""
+        """Declare what the endpoints have in common.
+
+        `missing` is the family's code for a row of this noun that is not there. `feature` binds
+        what adds and changes: a company that gave a feature up may still read and delete.
+        """
         self._prefix = prefix
         self.tag = self._tag = tag
         self._guard = guard
         self._missing = missing
         self._strict = strict
+        self._feature = feature
+        self._paid = paid
         self._endpoints: list[Endpoint] = []
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -111,6 +128,8 @@ class Routes:
                 "guard": self._guard,
                 "missing": self._missing,
                 "strict": self._strict,
+                "feature": self._feature if method in ("POST", "PUT") else None,
+                "paid": self._paid,
                 "tag": self._tag,
             } | options
             self._endpoints.append(declare(method, self._prefix + path, handler, **settings))

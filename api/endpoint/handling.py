@@ -8,6 +8,7 @@ import msgspec
 import trio
 
 from api.endpoint.context import Ctx, PublicCtx
+from api.endpoint.coverage import check_coverage
 from api.endpoint.declaration import Endpoint
 from api.endpoint.decoding import parse_query
 from api.endpoint.guards import Authenticate, webhook
@@ -60,6 +61,8 @@ async def _served(
     principal = await endpoint.guard.admit(request, _authority(endpoint, request, parts))
     if not endpoint.built:
         raise NotAvailable
+    if principal is not None:
+        await check_coverage(endpoint, principal, parts)
     arguments = _arguments(endpoint, values, request)
     if principal is None:
         return encoded(endpoint, await endpoint.handler(PublicCtx(request, parts), **arguments))

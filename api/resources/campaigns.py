@@ -29,6 +29,7 @@ routes = crud(
     fixed=("completed_at",),
     check=_check,
     media=True,
+    feature="use_campaigns",
 )
 
 
@@ -42,7 +43,7 @@ async def restart(ctx: Ctx, campaign_id: int) -> None:
     """Go on with a stopped campaign."""
 
 
-settings = Routes("/campaign-settings", tag="campaign-settings")
+settings = Routes("/campaign-settings", tag="campaign-settings", feature="use_campaigns")
 
 
 class Settings(msgspec.Struct):

@@ -16,7 +16,7 @@ from storage.errors import NotFound
 from storage.ids import UserId
 from storage.views.chats import ChatMessageView, ChatView, chat_message_view, chat_view
 
-routes = Routes("/chats", tag="chats", missing="ERR_NO_CHAT_FOUND")
+routes = Routes("/chats", tag="chats", missing="ERR_NO_CHAT_FOUND", feature="use_internal_chat")
 
 
 class ChatQuery(msgspec.Struct, kw_only=True, rename="camel"):

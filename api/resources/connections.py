@@ -10,11 +10,13 @@ from actors.events import ConnectionChanged, ConnectionRemoved
 from actors.sessions import ConnectionRenewed, StartSession, StopSession
 from actors.tickets.commands import CloseTickets
 from api.endpoint import Ctx, Named, Routes, Short, Upload, admin
+from api.endpoint.coverage import require
 from api.endpoint.crud import stored
 from api.errors import Detail, Invalid
 from storage import connections, tickets
 from storage.connections import Connection, ConnectionPatch, ConnectionSecrets
 from storage.ids import ConnectionId
+from storage.plans import Feature
 from storage.secrets import is_masked
 from storage.tickets import ACTIVE_STATUSES
 from storage.views import ConnectionView, connection_view
@@ -23,7 +25,13 @@ routes = Routes("/whatsapp", tag="whatsapp", missing="ERR_NO_WAPP_FOUND")
 sessions = Routes("/whatsappsession", tag="whatsapp", missing="ERR_NO_WAPP_FOUND")
 
 _SIMPLE = {"official": "whatsapp_cloud", "whatsapp_oficial": "whatsapp_cloud"}
-CHANNELS = ("whatsapp", "whatsapp_cloud", "simulator", "facebook", "instagram", "webchat")
+
+FEATURES: dict[str, Feature] = {
+    "whatsapp": "use_whatsapp",
+    "facebook": "use_facebook",
+    "instagram": "use_instagram",
+}
+"""The plan's switch for each network that has one."""
 
 
 class ConnectionQuery(msgspec.Struct):
@@ -97,7 +105,7 @@ async def show_webhook(ctx: Ctx, connection_id: ConnectionId) -> Webhook:
     )
 
 
-@routes.post(guard=admin)
+@routes.post(guard=admin, limit="connections")
 async def create(ctx: Ctx, body: Body) -> ConnectionView:
     """Add a connection; its own webhook address is made with it."""
     if body.name is UNSET or not body.name.strip():
@@ -107,6 +115,8 @@ async def create(ctx: Ctx, body: Body) -> ConnectionView:
         patch = msgspec.structs.replace(patch, channel="whatsapp")
     kept = _merged(ConnectionSecrets(webhook_token=random.token_urlsafe(24)), given)
     snapshot = await ctx.snapshot()
+    if feature := FEATURES.get(connections.network(str(patch.channel))):
+        require(snapshot, feature)
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         made = await connections.create(tx, ctx.company_id, patch)
         await connections.write_secrets(tx, ctx.company_id, made.id, kept, box=ctx.parts.box)
@@ -251,7 +261,7 @@ def _split(body: Change) -> tuple[ConnectionPatch, dict[str, str]]:
     for name in (kind, values["channel"]):
         if isinstance(name, str) and name in _SIMPLE:
             values["channel"] = _SIMPLE[name]
-    if values["channel"] is not UNSET and values["channel"] not in CHANNELS:
+    if values["channel"] is not UNSET and values["channel"] not in connections.CHANNELS:
         raise Invalid(Detail("$.channel", "no such channel"))
     if values["external_account_id"] == "":
         values["external_account_id"] = None

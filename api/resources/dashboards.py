@@ -32,7 +32,7 @@ from storage.reports import AgentHandling, Handling, Period, Rated
 from storage.snapshots import CompanySnapshot, Member
 from storage.views.departments import department_brief
 
-routes = Routes(tag="dashboard")
+routes = Routes(tag="dashboard", paid=True)
 LONGEST = timedelta(days=800)
 
 

@@ -31,7 +31,7 @@ async def show(ctx: Ctx, department_id: DepartmentId) -> DepartmentView:
     return department_view(found)
 
 
-@routes.post(guard=admin)
+@routes.post(guard=admin, limit="departments")
 async def create(ctx: Ctx, body: Body) -> DepartmentView:
     """Add a department; name and color are unique in the company."""
     if body.name is UNSET or not body.name.strip():

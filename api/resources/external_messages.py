@@ -19,7 +19,14 @@ from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, Ticket
 from storage.snapshots import CompanySnapshot
 from storage.views import MessageView
 
-routes = Routes("/api/messages", tag="external", guard=connection, missing="ERR_NO_CONTACT_FOUND")
+routes = Routes(
+    "/api/messages",
+    tag="external",
+    guard=connection,
+    missing="ERR_NO_CONTACT_FOUND",
+    feature="use_external_api",
+    paid=True,
+)
 _LONGEST_NUMBER = 17
 
 

@@ -13,6 +13,7 @@ routes = crud(
     needs=("type", "name"),
     filters={"type": str},
     secret=integrations.QUEUE_SECRET,
+    feature="use_integrations",
 )
 
 

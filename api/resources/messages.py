@@ -27,7 +27,7 @@ from storage.messages import Message
 from storage.tickets import Ticket
 from storage.views import MessageView, TicketView, message_view
 
-routes = Routes("/messages", tag="messages", missing="ERR_NO_MESSAGE_FOUND")
+routes = Routes("/messages", tag="messages", missing="ERR_NO_MESSAGE_FOUND", paid=True)
 
 
 class MessageQuery(msgspec.Struct, kw_only=True, rename="camel"):

@@ -14,4 +14,5 @@ routes = crud(
     needs=("name", "prompt", "api_key"),
     fixed=("prompt_tokens", "completion_tokens", "total_tokens"),
     secret=prompts.SECRET,
+    feature="use_open_ai",
 )

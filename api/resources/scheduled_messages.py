@@ -14,6 +14,7 @@ routes = crud(
     needs=("name", "message"),
     fixed=("status", "sent_at"),
     media=True,
+    feature="use_schedules",
 )
 
 

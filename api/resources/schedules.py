@@ -67,4 +67,5 @@ routes = crud(
     media=True,
     view=ScheduleView,
     show=shown,
+    feature="use_schedules",
 )

@@ -62,14 +62,14 @@ async def list_names(ctx: Ctx, query: TagQuery) -> list[TagView]:
     return [tag_view(tag) for tag in found if _matches(tag, query.search_param)]
 
 
-@routes.get("/tags/kanban")
+@routes.get("/tags/kanban", feature="use_kanban")
 async def list_lanes(ctx: Ctx) -> Lanes:
     """List the lanes of the board."""
     lanes = sorted(await _all(ctx, 1), key=lambda tag: tag.id)
     return Lanes([tag_view(tag) for tag in lanes])
 
 
-@routes.get("/tag/kanban")
+@routes.get("/tag/kanban", feature="use_kanban")
 async def list_lanes_there(ctx: Ctx) -> Lanes:
     """The same under the path that other clients use."""
     return await list_lanes(ctx)

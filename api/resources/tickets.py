@@ -27,7 +27,7 @@ from storage.ticket_lists import TicketRows
 from storage.tickets import Ticket
 from storage.views import TicketView, ticket_view
 
-routes = Routes(tag="tickets", missing="ERR_NO_TICKET_FOUND")
+routes = Routes(tag="tickets", missing="ERR_NO_TICKET_FOUND", paid=True)
 
 
 class TicketPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -85,7 +85,7 @@ async def list_tickets(ctx: Ctx, query: TicketQuery) -> TicketPage:
     return await _page(ctx, query, ticket_lists.PAGE)
 
 
-@routes.get("/ticket/kanban")
+@routes.get("/ticket/kanban", feature="use_kanban")
 async def list_board(ctx: Ctx, query: TicketQuery) -> TicketPage:
     """List the tickets of the board: what is open or waits."""
     query.not_closed = True

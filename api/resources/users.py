@@ -112,7 +112,7 @@ async def show(ctx: Ctx, user_id: UserId) -> UserView:
     return await _shown(ctx, user)
 
 
-@routes.post(guard=admin)
+@routes.post(guard=admin, limit="users")
 async def create(ctx: Ctx, body: Account) -> UserView:
     """Let a person in."""
     _check_account(body.email, body.password, body.profile)

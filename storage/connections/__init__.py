@@ -17,6 +17,7 @@ from storage.connections.rows import find as find
 from storage.connections.rows import get as get
 from storage.connections.rows import read_secrets as read_secrets
 from storage.connections.rows import write_secrets as write_secrets
+from storage.connections.tables import CHANNELS as CHANNELS
 from storage.connections.tables import NETWORKS as NETWORKS
 from storage.connections.tables import connection_departments as connection_departments
 from storage.connections.tables import connection_secrets as connection_secrets

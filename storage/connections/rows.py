@@ -7,8 +7,15 @@ import sqlalchemy as sa
 from msgspec import UNSET
 from sqlalchemy.dialects.postgresql import insert
 
+from storage import plans
 from storage.connections.records import Connection, ConnectionPatch, ConnectionSecrets
-from storage.connections.tables import connection_departments, connection_secrets, connections
+from storage.connections.tables import (
+    CHANNELS,
+    connection_departments,
+    connection_secrets,
+    connections,
+    network,
+)
 from storage.database import Statements, Tx
 from storage.errors import NotFound
 from storage.ids import CompanyId, ConnectionId, DepartmentId
@@ -88,8 +95,12 @@ async def by_external_account(
 async def create(tx: Tx, company_id: CompanyId, new: ConnectionPatch) -> Connection:
     """Store a connection; a default one takes the place of the company's default so far.
 
-    Raises UniqueViolation when its name or provider account is taken.
+    Raises UniqueViolation when its name or provider account is taken, PlanLimit when the plan has
+    no room for one more of its network.
     """
+    reached = network("whatsapp" if new.channel is UNSET else new.channel)
+    same = [name for name in CHANNELS if network(name) == reached]
+    await plans.make_room(tx, company_id, "connections", _t.channel.in_(same))
     if new.is_default is True:
         await clear_default(tx, company_id)
     made = await _repo.insert(tx, company_id, **assigned(new, "department_ids"))

@@ -20,6 +20,9 @@ from storage.metadata import (
     version,
 )
 
+CHANNELS = ("whatsapp", "whatsapp_cloud", "simulator", "facebook", "instagram", "webchat")
+"""Every way of reaching a network."""
+
 NETWORKS = {"whatsapp_cloud": "whatsapp", "simulator": "whatsapp"}
 """The network a channel reaches; a contact known through two channels of it is one contact."""
 
