@@ -93,6 +93,12 @@ class NotDeletable(InvalidRequest):
     code = "ERR_DELETE_WAPP_MSG"
 
 
+class NotForwardable(InvalidRequest):
+    """A deleted message, a note, a reaction or a file that is not here cannot be passed on (400)."""
+
+    code = "ERR_FETCH_WAPP_MSG"
+
+
 class UnknownUser(InvalidRequest):
     """The named user is not of this company (HTTP 404)."""
 

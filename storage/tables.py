@@ -29,6 +29,7 @@ from storage.integrations import integrations, queue_integrations
 from storage.invoices import invoices, subscriptions
 from storage.mailing_lists import contact_list_items, contact_lists
 from storage.messages import messages
+from storage.old_messages import old_messages
 from storage.outbox import outbox
 from storage.partners import partners
 from storage.plans import plans
@@ -74,6 +75,7 @@ ALL: Final[tuple[sa.Table, ...]] = (
     ticket_logs,
     ticket_notes,
     messages,
+    old_messages,
     shards,
     company_stream,
     events,

@@ -34,12 +34,15 @@ from actors.channels.outbound import Accepted as Accepted
 from actors.channels.outbound import Button as Button
 from actors.channels.outbound import Outbound as Outbound
 from actors.channels.outbound import OutButtons as OutButtons
+from actors.channels.outbound import OutCallButton as OutCallButton
 from actors.channels.outbound import OutContacts as OutContacts
+from actors.channels.outbound import OutCopyButton as OutCopyButton
 from actors.channels.outbound import OutEdit as OutEdit
 from actors.channels.outbound import OutList as OutList
 from actors.channels.outbound import OutLocation as OutLocation
 from actors.channels.outbound import OutLocationRequest as OutLocationRequest
 from actors.channels.outbound import OutMedia as OutMedia
+from actors.channels.outbound import OutPix as OutPix
 from actors.channels.outbound import OutReaction as OutReaction
 from actors.channels.outbound import OutRead as OutRead
 from actors.channels.outbound import OutRevoke as OutRevoke

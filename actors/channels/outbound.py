@@ -83,6 +83,37 @@ class OutUrlButton(OutboundBase, frozen=True, kw_only=True, omit_defaults=True, 
     footer: str = ""
 
 
+class OutCallButton(OutboundBase, frozen=True, kw_only=True, omit_defaults=True, tag="call_button"):
+    """A text with one button that dials `phone`."""
+
+    body: str
+    title: str
+    phone: str
+    header: str = ""
+
+
+class OutCopyButton(OutboundBase, frozen=True, kw_only=True, omit_defaults=True, tag="copy_button"):
+    """A text with one button that copies `code`."""
+
+    body: str
+    title: str
+    code: str
+    header: str = ""
+
+
+class OutPix(OutboundBase, frozen=True, kw_only=True, omit_defaults=True, tag="pix"):
+    """A card by which the contact pays into the Pix key `key`; `amount` in cents, 0 = open.
+
+    `key_type` is one of CPF, CNPJ, EMAIL, PHONE, EVP.
+    """
+
+    body: str
+    key: str
+    key_type: str
+    merchant: str
+    amount: int = 0
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One option of a list; `id` comes back as `Choice.id`."""
 
@@ -152,6 +183,9 @@ Outbound = (
     | OutLocation
     | OutButtons
     | OutUrlButton
+    | OutCallButton
+    | OutCopyButton
+    | OutPix
     | OutList
     | OutTemplate
     | OutLocationRequest

@@ -22,12 +22,14 @@ from storage.ids import (
     DepartmentId,
     LogId,
     MessageId,
+    OldMessageId,
     OutboxId,
     TicketId,
     TrackingId,
     UserId,
 )
 from storage.messages import Message
+from storage.old_messages import OldMessage
 from storage.outbox import OutboxRow
 from storage.snapshots import CompanySnapshot
 from storage.ticket_logs import TicketLog
@@ -275,6 +277,20 @@ class Draft:
         else:
             self.changed[message.id] = changed
         return changed
+
+    def edit_message(self, message: Message, body: str) -> Message:
+        """Gives a message a new text and keeps the one it had."""
+        if message.body != body:
+            old = OldMessage(
+                company_id=self.company_id,
+                id=OldMessageId(self._next_id("old_messages")),
+                message_id=message.id,
+                ticket_id=message.ticket_id,
+                body=message.body,
+                created_at=self.now,
+            )
+            self.writes.append(writes.add_old_message(old))
+        return self.change_message(message, body=body, is_edited=True)
 
     def order(
         self,

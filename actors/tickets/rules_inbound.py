@@ -195,7 +195,7 @@ def _take_edit(draft: Draft, connection: Connection, inbound: InboundEdit) -> No
     target = _target(draft, inbound)
     if target is None or target.is_deleted:
         return
-    draft.change_message(target, body=inbound.body, is_edited=True)
+    draft.edit_message(target, inbound.body)
     _follow_last_message(draft, target, inbound.body)
 
 

@@ -9,12 +9,15 @@ from actors.channels.base import (
     Identity,
     Outbound,
     OutButtons,
+    OutCallButton,
     OutContacts,
+    OutCopyButton,
     OutEdit,
     OutList,
     OutLocation,
     OutLocationRequest,
     OutMedia,
+    OutPix,
     OutReaction,
     OutRead,
     OutRevoke,
@@ -98,7 +101,9 @@ def _channel(channels: Channels, connection: Connection) -> Channel:
 def send(draft: Draft, channels: Channels, command: SendMessage, quoted: Message | None) -> Message:
     """Stores an agent's message with the order to send it."""
     ticket = draft.ticket(command.ticket_id)
-    content = _rendered(draft, ticket, command.content)
+    content = command.content
+    if not command.forwarded:  # what somebody else wrote is passed on as it is
+        content = _rendered(draft, ticket, content)
     return _send(
         draft,
         channels,
@@ -202,6 +207,14 @@ def _addressed(draft: Draft, content: Outbound, quoted: Message | None) -> Outbo
 
 
 _MEDIA_TYPES: Final = {"document": "application"}
+_BUTTONED: Final = (
+    OutButtons,
+    OutUrlButton,
+    OutCallButton,
+    OutCopyButton,
+    OutPix,
+    OutLocationRequest,
+)
 
 
 def shown_as(content: Outbound) -> tuple[str, str]:
@@ -221,7 +234,7 @@ def shown_as(content: Outbound) -> tuple[str, str]:
         return content.name, "templateMessage"
     if isinstance(content, OutList):
         return content.body, "listMessage"
-    if isinstance(content, OutButtons | OutUrlButton | OutLocationRequest):
+    if isinstance(content, _BUTTONED):
         return content.body, "buttonsMessage"
     code = "ERR_VALIDATION"
     raise Refused(Unsendable(code, f"{type(content).__name__} is not a message of its own"))
@@ -308,7 +321,7 @@ def edit(draft: Draft, channels: Channels, message: Message, body: str) -> Messa
             raise NotSupported(msg)
         content = _addressed(draft, OutEdit(target_id=message.provider_id, body=body), None)
         draft.order("edit", content, connection_id=connection.id, ticket=ticket)
-    changed = draft.change_message(message, body=body, is_edited=True)
+    changed = draft.edit_message(message, body)
     if ticket.last_message == message.body:
         draft.change(ticket, last_message=body)
     return changed

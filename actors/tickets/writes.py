@@ -5,6 +5,7 @@ import msgspec
 from storage.ids import CompanyId, ConnectionId, TicketId
 from storage.inbound_receipts import inbound_receipts
 from storage.messages import Message, messages
+from storage.old_messages import OldMessage, old_messages
 from storage.outbox import OutboxRow, outbox
 from storage.ticket_logs import TicketLog, ticket_logs
 from storage.ticket_trackings import TicketTracking, ticket_trackings
@@ -87,6 +88,9 @@ ADD_MESSAGE = insert(
 )
 SET_MESSAGE = update(messages, "body", "is_edited", "is_deleted", "updated_at", guard=None)
 REMOVE_MESSAGE = delete(messages)
+ADD_OLD_MESSAGE = insert(
+    old_messages, "company_id", "id", "message_id", "ticket_id", "body", "created_at"
+)
 # "read" is both looked for and set: rows that are read already are not written again. It comes
 # before the inserts, so that a message of the same unit keeps the mark it was decided with.
 READ_MESSAGES = update(
@@ -211,6 +215,11 @@ def set_message(message: Message) -> Write:
         message.is_deleted,
         message.updated_at,
     )
+
+
+def add_old_message(old: OldMessage) -> Write:
+    """The text that an edited message had."""
+    return Write(ADD_OLD_MESSAGE, _values(old, ADD_OLD_MESSAGE.columns))
 
 
 def remove_message(message: Message) -> Write:

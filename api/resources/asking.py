@@ -19,3 +19,9 @@ async def ask(ctx: Ctx, command: TicketCommand[R]) -> R:
         key = moved.to.key
         assert isinstance(key, tuple)
         return await ctx.parts.system.ask(msgspec.structs.replace(command, contact_id=key[1]))
+
+
+def send_key(ctx: Ctx, place: int = 0) -> str:
+    """What makes a repetition of this send the same send; empty: every request is a new one."""
+    given = ctx.request.headers.get("idempotency-key", "")
+    return f"{ctx.user_id}:{place}:{given}" if given else ""

@@ -65,15 +65,7 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     # contacts and messages
     ("POST", "/contacts/import", admin, "Import the phone's address book"),
     ("GET", "/contacts/profile/{key}", user, "Look a contact up at the channel"),
-    ("POST", "/message/forward", user, "Forward a message"),
-    ("POST", "/messages/forward", user, "Forward a message, as other clients do"),
-    ("POST", "/messages/PIX/{ticket_id}", user, "Send a Pix payment card"),
-    ("POST", "/messages/call/{ticket_id}", user, "Send a call button"),
-    ("POST", "/messages/copy/{ticket_id}", user, "Send a copy button"),
-    ("POST", "/messages/lista/{ticket_id}", user, "Send a list"),
-    ("POST", "/messages/url/{ticket_id}", user, "Send a link button"),
     ("GET", "/messages/transcribeAudio/{key}", user, "Write a voice message down"),
-    ("GET", "/messages/{message_id}/history", user, "Show a message's earlier texts"),
     # reports
     ("GET", "/contacts-report", admin, "Report on contacts"),
     ("GET", "/ticketreport/reports", admin, "Report on tickets"),

@@ -17,13 +17,14 @@ from actors.tickets.commands import (
 )
 from api.endpoint import Ctx, Id, Page, Routes, Short, Text, Upload
 from api.errors import Detail, Invalid
-from api.resources.asking import ask
+from api.resources.asking import ask, send_key
 from api.resources.attachments import attached
 from api.resources.tickets import tickets_shown
-from api.resources.visibility import viewer, visible_ticket
-from storage import message_pages, messages, ticket_lists
+from api.resources.visibility import viewer, visible_message, visible_ticket
+from storage import message_pages, old_messages, ticket_lists
 from storage.ids import MessageId
 from storage.messages import Message
+from storage.old_messages import OldMessage
 from storage.tickets import Ticket
 from storage.views import MessageView, TicketView, message_view
 
@@ -66,6 +67,12 @@ class NewText(msgspec.Struct):
     body: Text
 
 
+class EarlierTexts(msgspec.Struct, frozen=True, rename="camel"):
+    """What an edited message said before."""
+
+    old_messages: list[OldMessage]
+
+
 class Reaction(msgspec.Struct, kw_only=True):
     """An emoji; empty takes it back."""
 
@@ -104,7 +111,7 @@ async def send(
 @routes.post("/edit/{message_id}")
 async def edit(ctx: Ctx, message_id: MessageId, body: NewText) -> MessageView:
     """Replace the text of an own message, where the channel can."""
-    message = await _visible_message(ctx, message_id)
+    message = await visible_message(ctx, message_id)
     command = EditMessage(
         **_address(message), message_id=message.id, by=ctx.user_id, body=body.body
     )
@@ -117,10 +124,18 @@ async def edit_there(ctx: Ctx, message_id: MessageId, body: NewText) -> MessageV
     return await edit(ctx, message_id, body)
 
 
+@routes.get("/{message_id}/history")
+async def list_earlier_texts(ctx: Ctx, message_id: MessageId) -> EarlierTexts:
+    """Show the texts a message had before it was edited, the first one first."""
+    message = await visible_message(ctx, message_id)
+    found = await old_messages.of_message(ctx.parts.database, ctx.company_id, message.id)
+    return EarlierTexts(found)
+
+
 @routes.post("/react/{message_id}")
 async def react(ctx: Ctx, message_id: MessageId, body: Reaction) -> MessageView:
     """Put an emoji on a message, or take it back."""
-    message = await _visible_message(ctx, message_id)
+    message = await visible_message(ctx, message_id)
     command = React(**_address(message), message_id=message.id, by=ctx.user_id, emoji=body.emoji)
     return await ask(ctx, command)
 
@@ -134,7 +149,7 @@ async def react_there(ctx: Ctx, message_id: MessageId, body: Reaction) -> Messag
 @routes.delete("/{message_id}")
 async def remove(ctx: Ctx, message_id: MessageId) -> MessageView:
     """Delete an own message for everyone, or a private note."""
-    message = await _visible_message(ctx, message_id)
+    message = await visible_message(ctx, message_id)
     return await ask(ctx, DeleteMessage(**_address(message), message_id=message.id, by=ctx.user_id))
 
 
@@ -166,22 +181,9 @@ async def _send(
         body=text,
         file=file,
         quoted_message_id=quoted,
-        key=_key(ctx, place),
+        key=send_key(ctx, place),
     )
     return await ask(ctx, command)
-
-
-def _key(ctx: Ctx, place: int) -> str:
-    """What makes a repetition of this send the same send; empty: every request is a new one."""
-    given = ctx.request.headers.get("idempotency-key", "")
-    return f"{ctx.user_id}:{place}:{given}" if given else ""
-
-
-async def _visible_message(ctx: Ctx, message_id: MessageId) -> Message:
-    """A message in a ticket that the caller may open. Raises NotFound or Forbidden."""
-    message = await messages.get(ctx.parts.database, ctx.company_id, message_id)
-    await visible_ticket(ctx, str(message.ticket_id))
-    return message
 
 
 def _address(row: Ticket | Message) -> dict[str, Any]:

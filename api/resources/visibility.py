@@ -2,8 +2,9 @@
 
 from api.endpoint import Ctx
 from api.errors import Forbidden
-from storage import ticket_lists, tickets
-from storage.ids import TicketId
+from storage import messages, ticket_lists, tickets
+from storage.ids import MessageId, TicketId
+from storage.messages import Message
 from storage.ticket_lists import Viewer
 from storage.tickets import Ticket
 
@@ -37,3 +38,10 @@ async def visible_ticket(ctx: Ctx, key: str) -> Ticket:
     if not ticket_lists.may_see(await viewer(ctx), ticket):
         raise Forbidden
     return ticket
+
+
+async def visible_message(ctx: Ctx, message_id: MessageId) -> Message:
+    """A message in a ticket that the caller may open. Raises NotFound or Forbidden."""
+    message = await messages.get(ctx.parts.database, ctx.company_id, message_id)
+    await visible_ticket(ctx, str(message.ticket_id))
+    return message

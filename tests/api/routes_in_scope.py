@@ -193,22 +193,22 @@ GET /invoices/list S
 DELETE /invoices/{} TS
 GET /invoices/{} S
 PUT /invoices/{} S
-POST /message/forward S 501
+POST /message/forward S
 GET /messages-allMe S
-POST /messages/call/{} S 501
-POST /messages/copy/{} S 501
+POST /messages/call/{} S
+POST /messages/copy/{} S
 POST /messages/edit/{} S
-POST /messages/forward T 501
-POST /messages/lista/{} S 501
-POST /messages/PIX/{} S 501
+POST /messages/forward T
+POST /messages/lista/{} S
+POST /messages/PIX/{} S
 POST /messages/react/{} T
 GET /messages/transcribeAudio/{} S 501
-POST /messages/url/{} S 501
+POST /messages/url/{} S
 DELETE /messages/{} S
 GET /messages/{} S
 POST /messages/{} S
 PUT /messages/{} S
-GET /messages/{}/history T 501
+GET /messages/{}/history T
 POST /messages/{}/reactions F
 GET /plans S
 POST /plans S

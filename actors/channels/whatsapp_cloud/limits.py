@@ -8,11 +8,14 @@ import msgspec
 from actors.channels.outbound import (
     Outbound,
     OutButtons,
+    OutCallButton,
     OutContacts,
+    OutCopyButton,
     OutEdit,
     OutList,
     OutLocation,
     OutMedia,
+    OutPix,
     OutReaction,
     OutRevoke,
     OutTemplate,
@@ -154,6 +157,10 @@ def _other(message: Outbound) -> None:
             _location(message)
         case OutContacts():
             _contacts(message)
+        case OutCallButton() | OutCopyButton() | OutPix():
+            refuse(
+                "ERR_NOT_SUPPORTED_BY_CHANNEL", "this channel has such buttons in templates only"
+            )
         case _:
             _ask(message)
 
