@@ -1,6 +1,7 @@
 """Lists of contacts for people, with what is shown beside each, in one round trip."""
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -17,7 +18,8 @@ from storage.ids import CompanyId, ContactId, TagId, UserId
 from storage.json_rows import document, rows_of
 from storage.metadata import columns_of
 from storage.repo import COUNTED
-from storage.search import by_name, contains, digits_contain
+from storage.search import by_name, digits_of, pattern, resembles
+from storage.sql import Query, prepared
 from storage.tags import contact_tags
 
 PAGE: Final = 100
@@ -65,62 +67,102 @@ _c = contacts.c
 
 async def page(database: Database, company_id: CompanyId, wanted: ContactFilter) -> ContactRows:
     """One page of the company's contacts by name."""
-    found = _found(company_id, wanted)
+    values = _values(company_id, wanted)
+    query = _page(frozenset(values))
+    return _DECODER.decode(await database.value(query, **query.chosen(values)))
+
+
+def _values(company_id: CompanyId, wanted: ContactFilter) -> dict[str, object]:
+    """Every value of the question that is given; none of them is ever part of the SQL."""
+    text = wanted.search.strip()
+    digits = digits_of(text)
+    values: dict[str, object | None] = {
+        "company": company_id,
+        "contact": wanted.contact_id,
+        "number": wanted.number,
+        "is_group": wanted.is_group,
+        "tags": list(dict.fromkeys(wanted.tag_ids)) or None,
+        "text": pattern(text) if text else None,
+        "digits": pattern(digits) if digits else None,
+        "size": wanted.page_size,
+        "before": (wanted.page - 1) * wanted.page_size,
+        "most": max(COUNTED, wanted.page * wanted.page_size + 1),  # tells whether more follows
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _id(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger)
+
+
+def _text(name: str) -> sa.BindParameter[str]:
+    return sa.bindparam(name, type_=sa.Text)
+
+
+@lru_cache(64)
+def _page(given: frozenset[str]) -> Query:
+    """The statement for one shape of question; building one costs Core milliseconds."""
+    found = sa.and_(_c.company_id == _id("company"), *_conditions(given))
     listed = (
         sa.select(*columns_of(contacts, Contact))
         .where(found)
         .order_by(by_name(_c.name), _c.id)
-        .limit(wanted.page_size)
-        .offset((wanted.page - 1) * wanted.page_size)
+        .limit(_id("size"))
+        .offset(_id("before"))
         .cte("listed")
     )
-    ids = sa.select(listed.c.id)
-    most = max(COUNTED, wanted.page * wanted.page_size + 1)
-    counted = sa.select(sa.literal(1)).where(found).limit(most).subquery()
-    text = await database.value(
+    counted = sa.select(sa.literal(1)).where(found).limit(_id("most")).subquery()
+    return prepared(
         document(
             contacts=rows_of(sa.select(listed).order_by(by_name(listed.c.name), listed.c.id)),
-            fields=rows_of(
-                sa.select(*columns_of(contact_custom_fields, CustomField))
-                .where(
-                    contact_custom_fields.c.company_id == company_id,
-                    contact_custom_fields.c.contact_id.in_(ids),
-                )
-                .order_by(contact_custom_fields.c.id)
-            ),
-            tags=rows_of(
-                sa.select(contact_tags.c.contact_id, contact_tags.c.tag_id).where(
-                    contact_tags.c.company_id == company_id, contact_tags.c.contact_id.in_(ids)
-                )
-            ),
-            wallets=rows_of(
-                sa.select(contact_wallets.c.contact_id, contact_wallets.c.user_id).where(
-                    contact_wallets.c.company_id == company_id,
-                    contact_wallets.c.contact_id.in_(ids),
-                )
-            ),
+            **_beside(sa.select(listed.c.id)),
             count=sa.select(sa.func.count()).select_from(counted).scalar_subquery(),
         )
     )
-    return _DECODER.decode(text)
 
 
-def _found(company_id: CompanyId, wanted: ContactFilter) -> sa.ColumnElement[bool]:
-    conditions = [_c.company_id == company_id]
-    if wanted.contact_id is not None:
-        conditions.append(_c.id == wanted.contact_id)
-    if wanted.number is not None:
-        conditions.append(_c.number == wanted.number)
-    if wanted.is_group is not None:
-        conditions.append(_c.is_group.is_(wanted.is_group))
-    conditions += [
-        sa.exists().where(
-            contact_tags.c.company_id == _c.company_id,
-            contact_tags.c.contact_id == _c.id,
-            contact_tags.c.tag_id == tag_id,
-        )
-        for tag_id in wanted.tag_ids
-    ]
-    if text := wanted.search.strip():
-        conditions.append(sa.or_(contains(_c.name, text), digits_contain(_c.number, text)))
-    return sa.and_(*conditions)
+def _beside(ids: sa.Select[tuple[int]]) -> dict[str, sa.ScalarSelect[Any]]:
+    """What hangs on the listed contacts."""
+    fields, tags, wallets = contact_custom_fields.c, contact_tags.c, contact_wallets.c
+    company_id = _id("company")
+    return {
+        "fields": rows_of(
+            sa.select(*columns_of(contact_custom_fields, CustomField))
+            .where(fields.company_id == company_id, fields.contact_id.in_(ids))
+            .order_by(fields.id)
+        ),
+        "tags": rows_of(
+            sa.select(tags.contact_id, tags.tag_id).where(
+                tags.company_id == company_id, tags.contact_id.in_(ids)
+            )
+        ),
+        "wallets": rows_of(
+            sa.select(wallets.contact_id, wallets.user_id).where(
+                wallets.company_id == company_id, wallets.contact_id.in_(ids)
+            )
+        ),
+    }
+
+
+def _conditions(given: frozenset[str]) -> list[sa.ColumnElement[bool]]:
+    """What a list is narrowed by, each where its value is given."""
+    marked: sa.BindParameter[Any] = sa.bindparam("tags", type_=sa.ARRAY(sa.BigInteger))
+    named = resembles(_c.name, _text("text"))
+    if "digits" in given:
+        named = sa.or_(named, _c.number.like(_text("digits")))
+    conditions: dict[str, sa.ColumnElement[bool]] = {
+        "contact": _c.id == _id("contact"),
+        "number": _c.number == _text("number"),
+        "is_group": _c.is_group == sa.bindparam("is_group", type_=sa.Boolean),
+        "tags": _c.id.in_(
+            sa.select(contact_tags.c.contact_id)
+            .where(
+                contact_tags.c.company_id == _id("company"),
+                contact_tags.c.tag_id == sa.any_(marked),
+            )
+            .group_by(contact_tags.c.contact_id)
+            .having(sa.func.count() == sa.func.cardinality(marked))
+        ),
+        "text": named,
+    }
+    return [condition for name, condition in conditions.items() if name in given]

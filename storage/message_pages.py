@@ -1,5 +1,6 @@
 """Pages of a conversation: newest first inside, oldest first on the page, in one round trip."""
 
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -12,19 +13,21 @@ from storage.json_rows import document, row_of, rows_of
 from storage.messages import Message, messages
 from storage.metadata import columns_of
 from storage.repo import COUNTED
-from storage.search import one_of
-from storage.ticket_lists import Viewer
+from storage.sql import Query, prepared
+from storage.tags import ticket_tags
+from storage.ticket_lists import TagOfTicket, Viewer
 from storage.tickets import Ticket, tickets
 
 PAGE: Final = 20
 
 
 class MessageRows(msgspec.Struct, frozen=True, kw_only=True):
-    """A page, oldest first; the messages it quotes; the contact; the size of the whole."""
+    """A page, oldest first; the messages it quotes; the contact; the ticket's tags; the whole's size."""
 
     messages: list[Message]
     quoted: list[Message]
     contact: Contact | None
+    tags: list[TagOfTicket]
     count: int
 
 
@@ -45,51 +48,79 @@ async def page(
     Earlier tickets of the same contact and connection are shown as far as their department is
     the viewer's; all of them to admins and to users who may see all history.
     """
-    shown = _tickets(company_id, viewer, ticket)
+    everything = viewer.is_admin or viewer.all_historic
+    text = await database.value(
+        _page(everything, viewer.all_ticket or ticket.is_group),
+        company=company_id,
+        contact=ticket.contact_id,
+        connection=ticket.connection_id,
+        ticket=ticket.id,
+        **({} if everything else {"departments": list(viewer.department_ids)}),
+        size=size,
+        before=(number - 1) * size,
+        most=max(COUNTED, number * size + 1),
+    )
+    return _DECODER.decode(text)
+
+
+def _id(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger)
+
+
+@cache
+def _page(everything: bool, without_department: bool) -> Query:
+    """The statement for one kind of viewer, compiled once."""
     here = sa.and_(
-        messages.c.company_id == company_id,
-        messages.c.contact_id == ticket.contact_id,
-        messages.c.ticket_id.in_(shown),
+        messages.c.company_id == _id("company"),
+        messages.c.contact_id == _id("contact"),
+        messages.c.ticket_id.in_(_tickets(everything, without_department)),
     )
     newest = (
         sa.select(*columns_of(messages, Message))
         .where(here)
         .order_by(messages.c.id.desc())
-        .limit(size)
-        .offset((number - 1) * size)
+        .limit(_id("size"))
+        .offset(_id("before"))
         .cte("newest")
     )
-    counted = sa.select(sa.literal(1)).where(here).limit(max(COUNTED, number * size + 1)).subquery()
-    text = await database.value(
+    counted = sa.select(sa.literal(1)).where(here).limit(_id("most")).subquery()
+    return prepared(
         document(
             messages=rows_of(sa.select(newest).order_by(newest.c.id)),
             quoted=rows_of(
                 sa.select(*columns_of(messages, Message)).where(
-                    messages.c.company_id == company_id,
+                    messages.c.company_id == _id("company"),
                     messages.c.id.in_(sa.select(newest.c.quoted_id)),
                 )
             ),
             contact=row_of(
                 sa.select(*columns_of(contacts, Contact)).where(
-                    contacts.c.company_id == company_id, contacts.c.id == ticket.contact_id
+                    contacts.c.company_id == _id("company"), contacts.c.id == _id("contact")
+                )
+            ),
+            tags=rows_of(
+                sa.select(ticket_tags.c.ticket_id, ticket_tags.c.tag_id).where(
+                    ticket_tags.c.company_id == _id("company"),
+                    ticket_tags.c.ticket_id == _id("ticket"),
                 )
             ),
             count=sa.select(sa.func.count()).select_from(counted).scalar_subquery(),
         )
     )
-    return _DECODER.decode(text)
 
 
-def _tickets(company_id: CompanyId, viewer: Viewer, ticket: Ticket) -> sa.Select[tuple[int]]:
+def _tickets(everything: bool, without_department: bool) -> sa.Select[tuple[int]]:
+    """The tickets whose messages are shown: this one and the viewer's earlier ones."""
     found = sa.select(tickets.c.id).where(
-        tickets.c.company_id == company_id,
-        tickets.c.contact_id == ticket.contact_id,
-        tickets.c.connection_id.is_not_distinct_from(ticket.connection_id),
-        tickets.c.id <= ticket.id,
+        tickets.c.company_id == _id("company"),
+        tickets.c.contact_id == _id("contact"),
+        tickets.c.connection_id.is_not_distinct_from(_id("connection")),
+        tickets.c.id <= _id("ticket"),
     )
-    if viewer.is_admin or viewer.all_historic:
+    if everything:
         return found
-    inside = one_of(tickets.c.department_id, list(viewer.department_ids), sa.BigInteger)
-    if viewer.all_ticket or ticket.is_group:
+    departments = sa.bindparam("departments", type_=sa.ARRAY(sa.BigInteger))
+    inside: sa.ColumnElement[bool] = tickets.c.department_id == sa.any_(departments)
+    if without_department:
         inside = sa.or_(inside, tickets.c.department_id.is_(None))
-    return found.where(sa.or_(inside, tickets.c.id == ticket.id))
+    return found.where(sa.or_(inside, tickets.c.id == _id("ticket")))

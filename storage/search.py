@@ -7,14 +7,12 @@ import sqlalchemy as sa
 
 def contains(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
     """Whether the column contains `text`, accents and case aside; `%` and `_` are plain letters."""
-    pattern = sa.func.searchable(sa.literal(_pattern(text), sa.Text))
-    return sa.func.searchable(column).like(pattern)
+    return resembles(column, sa.literal(pattern(text), sa.Text))
 
 
-def digits_contain(column: sa.ColumnElement[Any], text: str) -> sa.ColumnElement[bool]:
-    """Whether the column contains the digits of `text`; false when it has none."""
-    digits = "".join(letter for letter in text if letter.isascii() and letter.isdigit())
-    return column.like(_pattern(digits)) if digits else sa.false()
+def resembles(column: sa.ColumnElement[Any], like: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether the column has the form of `like`, a `pattern`; accents and case aside."""
+    return sa.func.searchable(column).like(sa.func.searchable(like))
 
 
 def one_of(column: sa.ColumnElement[Any], values: object, kind: Any) -> sa.ColumnElement[bool]:
@@ -22,7 +20,13 @@ def one_of(column: sa.ColumnElement[Any], values: object, kind: Any) -> sa.Colum
     return column == sa.any_(sa.literal(values, sa.ARRAY(kind)))
 
 
-def _pattern(text: str) -> str:
+def digits_of(text: str) -> str:
+    """The digits of `text`, in its order."""
+    return "".join(letter for letter in text if letter.isascii() and letter.isdigit())
+
+
+def pattern(text: str) -> str:
+    """The LIKE pattern of what contains `text`."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 

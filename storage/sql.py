@@ -42,10 +42,10 @@ class Query:
         "_constructors",
         "_converted",
         "_names",
-        "_required",
         "_slots",
         "compiled",
         "is_read",
+        "required",
         "sql",
     )
 
@@ -60,7 +60,7 @@ class Query:
         binds = [_bind(compiled, name) for name in order]
         self._slots = tuple((n, b.effective_value) for n, b in zip(order, binds, strict=True))
         self._names = frozenset(order)
-        self._required = frozenset(bind.key for bind in binds if bind.required)
+        self.required = frozenset(bind.key for bind in binds if bind.required)
         processors = [_processor(bind) for bind in binds]
         self._converted = tuple((i, fn) for i, fn in enumerate(processors) if fn is not None)
         self._constructors: dict[type, Callable[[Any], Any]] = {}
@@ -72,11 +72,15 @@ class Query:
             TypeError: a parameter is missing or unknown.
         """
         given = params.keys()
-        if not self._required <= given <= self._names:
-            missing, unknown = sorted(self._required - given), sorted(given - self._names)
+        if not self.required <= given <= self._names:
+            missing, unknown = sorted(self.required - given), sorted(given - self._names)
             message = f"parameters: missing {missing}, unknown {unknown}"
             raise TypeError(message)
         return self._convert([params.get(name, default) for name, default in self._slots])
+
+    def chosen(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Of `values` those that this statement has parameters for."""
+        return {name: values[name] for name in self.required}
 
     def extracted(self, key: CacheKey, params: Mapping[str, object]) -> list[Any]:
         """Positional arguments of another statement of the same shape."""

@@ -1,7 +1,8 @@
 """Lists of tickets as a user may see them: visibility, filters and pages, in one round trip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -11,11 +12,12 @@ from sqlalchemy.sql.util import ClauseAdapter
 from storage.contacts import Contact, contacts
 from storage.database import Database
 from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TagId, TicketId, UserId
-from storage.json_rows import document, rows_of
+from storage.json_rows import AnySelect, document, rows_of
 from storage.messages import messages
 from storage.metadata import columns_of
 from storage.repo import COUNTED
-from storage.search import contains, digits_contain, one_of
+from storage.search import digits_of, one_of, pattern, resembles
+from storage.sql import Query, prepared
 from storage.tags import ticket_tags
 from storage.tickets import Ticket, tickets
 
@@ -87,14 +89,92 @@ class TicketRows(msgspec.Struct, frozen=True, kw_only=True):
 _DECODER: Final = msgspec.json.Decoder(TicketRows)
 
 
+def _id(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger)
+
+
+def _ids(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, type_=sa.ARRAY(sa.BigInteger))
+
+
+def _any_id(column: sa.ColumnElement[Any], name: str) -> Condition:
+    return column == sa.any_(_ids(name))
+
+
+_COMPANY: Final = _id("company")
+
+
 async def page(
     database: Database, company_id: CompanyId, viewer: Viewer, wanted: TicketFilter
 ) -> TicketRows:
     """One page of what `viewer` may see, newest change first; one statement."""
-    visible = sa.and_(_t.company_id == company_id, *_visible(viewer, wanted), *_filters(wanted))
+    values = _values(company_id, viewer, wanted)
+    query = _page(*_shape(viewer, wanted), frozenset(values))
+    return _DECODER.decode(await database.value(query, **query.chosen(values)))
+
+
+def _values(company_id: CompanyId, viewer: Viewer, wanted: TicketFilter) -> dict[str, object]:
+    """Every value of the question that is given; none of them is ever part of the SQL."""
+    text = wanted.search.strip()
+    digits = digits_of(text)
+    departments = wanted.department_ids
+    values: dict[str, object | None] = {
+        "company": company_id,
+        "viewer": viewer.user_id,
+        "viewer_departments": list(viewer.department_ids),
+        "viewer_connection": viewer.connection_id,
+        "departments": None if departments is None else list(departments),
+        "contact": wanted.contact_id,
+        "tags": list(dict.fromkeys(wanted.tag_ids)) or None,
+        "users": list(wanted.user_ids) or None,
+        "connections": list(wanted.connection_ids) or None,
+        "statuses": list(wanted.statuses) or None,
+        "text": pattern(text) if text else None,
+        "digits": pattern(digits) if digits else None,
+        "created_from": wanted.created_from,
+        "created_until": wanted.created_until,
+        "updated_from": wanted.updated_from,
+        "updated_until": wanted.updated_until,
+        "size": wanted.page_size,
+        "before": (wanted.page - 1) * wanted.page_size,
+        "most": max(COUNTED, wanted.page * wanted.page_size + 1),  # tells whether more follows
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _shape(viewer: Viewer, wanted: TicketFilter) -> tuple[Viewer, TicketFilter]:
+    """The question without its values: what alone decides the SQL."""
+    nobody = msgspec.structs.replace(
+        viewer, user_id=UserId(0), department_ids=(), connection_id=None
+    )
+    nothing = TicketFilter(
+        status=wanted.status,
+        show_all=wanted.show_all,
+        unread_only=wanted.unread_only,
+        not_closed=wanted.not_closed,
+        search_messages=wanted.search_messages,
+        oldest_first=wanted.oldest_first,
+    )
+    return nobody, nothing
+
+
+@lru_cache(256)
+def _page(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Query:
+    """The statement for one shape of question; building one costs Core milliseconds."""
+    visible = sa.and_(
+        _t.company_id == _COMPANY, *_visible(viewer, wanted, given), *_filters(wanted, given)
+    )
     if wanted.status in ("closed", "search"):
         visible = sa.and_(visible, ~_newer(visible))
-    return await _rows(database, company_id, visible, wanted)
+    listed = (
+        sa.select(*columns_of(tickets, Ticket))
+        .where(visible)
+        .order_by(*_order(_t, wanted))
+        .limit(_id("size"))
+        .offset(_id("before"))
+    )
+    counted = sa.select(sa.literal(1)).where(visible).limit(_id("most")).subquery()
+    return _rows(listed, wanted, sa.select(sa.func.count()).select_from(counted))
 
 
 def _newer(visible: Condition) -> sa.Exists:
@@ -115,48 +195,45 @@ def _newer(visible: Condition) -> sa.Exists:
 
 async def one(database: Database, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
     """One ticket of the company with its contact and tags, whoever may see it."""
-    found = sa.and_(_t.company_id == company_id, _t.id == ticket_id)
-    return await _rows(database, company_id, found, TicketFilter())
+    return _DECODER.decode(await database.value(_ONE, company=company_id, ticket=ticket_id))
 
 
-async def _rows(
-    database: Database, company_id: CompanyId, visible: Condition, wanted: TicketFilter
-) -> TicketRows:
-    listed = (
-        sa.select(*columns_of(tickets, Ticket))
-        .where(visible)
-        .order_by(*_order(_t, wanted))
-        .limit(wanted.page_size)
-        .offset((wanted.page - 1) * wanted.page_size)
-        .cte("listed")
-    )
-    most = max(COUNTED, wanted.page * wanted.page_size + 1)  # enough to tell whether more follows
-    counted = sa.select(sa.literal(1)).where(visible).limit(most).subquery()
-    text = await database.value(
+def _rows(listed: AnySelect, wanted: TicketFilter, count: AnySelect) -> Query:
+    """Tickets of one company in their order, with what is shown beside each."""
+    found = listed.cte("listed")
+    return prepared(
         document(
-            tickets=rows_of(sa.select(listed).order_by(*_order(listed.c, wanted))),
+            tickets=rows_of(sa.select(found).order_by(*_order(found.c, wanted))),
             contacts=rows_of(
                 sa.select(*columns_of(contacts, Contact)).where(
-                    contacts.c.company_id == company_id,
-                    contacts.c.id.in_(sa.select(listed.c.contact_id)),
+                    contacts.c.company_id == _COMPANY,
+                    contacts.c.id.in_(sa.select(found.c.contact_id)),
                 )
             ),
             tags=rows_of(
                 sa.select(ticket_tags.c.ticket_id, ticket_tags.c.tag_id).where(
-                    ticket_tags.c.company_id == company_id,
-                    ticket_tags.c.ticket_id.in_(sa.select(listed.c.id)),
+                    ticket_tags.c.company_id == _COMPANY,
+                    ticket_tags.c.ticket_id.in_(sa.select(found.c.id)),
                 )
             ),
-            count=sa.select(sa.func.count()).select_from(counted).scalar_subquery(),
+            count=count.scalar_subquery(),
         )
     )
-    return _DECODER.decode(text)
 
 
 def _order(columns: Any, wanted: TicketFilter) -> tuple[sa.ColumnElement[Any], ...]:
     if wanted.oldest_first:
         return columns.updated_at, columns.id
     return columns.updated_at.desc(), columns.id.desc()
+
+
+_ONE: Final = _rows(
+    sa.select(*columns_of(tickets, Ticket)).where(
+        _t.company_id == _COMPANY, _t.id == _id("ticket")
+    ),
+    TicketFilter(),
+    sa.select(sa.literal(1)),
+)
 
 
 def may_see(viewer: Viewer, ticket: Ticket) -> bool:
@@ -187,8 +264,8 @@ def _may_see(viewer: Viewer) -> Iterator[Condition]:
     """`may_see` as conditions; a test holds the two together."""
     if viewer.is_admin:
         return
-    own = _t.user_id == viewer.user_id
-    inside = sa.true() if viewer.all_historic else _inside(viewer, viewer.department_ids)
+    own = _t.user_id == _id("viewer")
+    inside = sa.true() if viewer.all_historic else _inside(viewer, "viewer_departments")
     whose = sa.or_(_t.user_id.is_(None), one_of(_t.status, list(_SHARED), sa.Text))
     others = sa.and_(inside, sa.true() if viewer.all_user_chat else whose)
     if not viewer.allow_group:
@@ -196,31 +273,30 @@ def _may_see(viewer: Viewer) -> Iterator[Condition]:
     yield sa.or_(own, others)
 
 
-def _inside(viewer: Viewer, department_ids: Sequence[DepartmentId]) -> Condition:
+def _inside(viewer: Viewer, departments: str) -> Condition:
     """In one of these departments, or in none where that is the viewer's right."""
-    inside = one_of(_t.department_id, list(department_ids), sa.BigInteger)
+    inside = _any_id(_t.department_id, departments)
     if viewer.is_admin or viewer.all_ticket:
         return sa.or_(inside, _t.department_id.is_(None))
     return inside
 
 
-def _visible(viewer: Viewer, wanted: TicketFilter) -> Iterator[Condition]:
+def _visible(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterator[Condition]:
     """What one list shows of the tickets that the viewer may see."""
     yield from _may_see(viewer)
-    own = _t.user_id == viewer.user_id
-    everyone = wanted.show_all and (viewer.is_admin or viewer.all_user_chat)
-    yield from _column(viewer, wanted, own, everyone=everyone)
-    asked = wanted.department_ids
+    own = _t.user_id == _id("viewer")
+    yield from _column(viewer, wanted, own, at_home="viewer_connection" in given)
     unlimited = viewer.all_historic and not viewer.is_admin and wanted.status == "pending"
-    if asked is not None and wanted.status != "group" and not unlimited:
+    if "departments" in given and wanted.status != "group" and not unlimited:
         without = sa.and_(own, _t.department_id.is_(None))
-        yield sa.or_(_inside(viewer, asked), without)
+        yield sa.or_(_inside(viewer, "departments"), without)
 
 
 def _column(
-    viewer: Viewer, wanted: TicketFilter, own: Condition, *, everyone: bool
+    viewer: Viewer, wanted: TicketFilter, own: Condition, *, at_home: bool
 ) -> Iterator[Condition]:
-    """The column of the inbox that `status` names."""
+    """The column of the inbox that `status` names; `at_home` viewers have one connection."""
+    everyone = wanted.show_all and (viewer.is_admin or viewer.all_user_chat)
     status = wanted.status
     if status == "pending":
         yield one_of(_t.status, ["pending", "lgpd"] if everyone else ["pending"], sa.Text)
@@ -235,58 +311,58 @@ def _column(
     else:
         yield _t.status == status
         if status == "group":
-            if viewer.connection_id is not None and not viewer.is_admin:
-                yield sa.or_(own, _t.connection_id == viewer.connection_id)
+            if at_home and not viewer.is_admin:
+                yield sa.or_(own, _t.connection_id == _id("viewer_connection"))
         elif not everyone and (viewer.is_admin or status != "closed"):
             yield own
 
 
-def _filters(wanted: TicketFilter) -> Iterator[Condition]:
+def _filters(wanted: TicketFilter, given: frozenset[str]) -> Iterator[Condition]:
     if wanted.unread_only:
         yield _t.unread_messages > 0
     if wanted.not_closed:
         yield _t.status != "closed"
-    if wanted.contact_id is not None:
-        yield _t.contact_id == wanted.contact_id
-    if wanted.user_ids:
-        yield one_of(_t.user_id, list(wanted.user_ids), sa.BigInteger)
-    if wanted.connection_ids:
-        yield one_of(_t.connection_id, list(wanted.connection_ids), sa.BigInteger)
-    if wanted.statuses:
-        yield one_of(_t.status, list(wanted.statuses), sa.Text)
-    yield from _times(wanted)
-    for tag_id in wanted.tag_ids:
-        yield sa.exists().where(
-            ticket_tags.c.company_id == _t.company_id,
-            ticket_tags.c.ticket_id == _t.id,
-            ticket_tags.c.tag_id == tag_id,
-        )
-    if wanted.search:
-        yield _matches(wanted)
+    yield from (condition for name, condition in _GIVEN.items() if name in given)
+    if "text" in given:
+        yield _matches(wanted, given)
 
 
-def _times(wanted: TicketFilter) -> Iterator[Condition]:
-    bounds: tuple[tuple[Any, datetime | None], ...] = (
-        (_t.created_at.__ge__, wanted.created_from),
-        (_t.created_at.__lt__, wanted.created_until),
-        (_t.updated_at.__ge__, wanted.updated_from),
-        (_t.updated_at.__lt__, wanted.updated_until),
-    )
-    yield from (compare(moment) for compare, moment in bounds if moment is not None)
+def _moment(name: str) -> sa.BindParameter[datetime]:
+    return sa.bindparam(name, type_=sa.DateTime(timezone=True))
 
 
-def _matches(wanted: TicketFilter) -> Condition:
-    text = wanted.search.strip()
+_GIVEN: Final[dict[str, Condition]] = {
+    "contact": _t.contact_id == _id("contact"),
+    "users": _any_id(_t.user_id, "users"),
+    "connections": _any_id(_t.connection_id, "connections"),
+    "statuses": _t.status == sa.any_(sa.bindparam("statuses", type_=sa.ARRAY(sa.Text))),
+    "created_from": _t.created_at >= _moment("created_from"),
+    "created_until": _t.created_at < _moment("created_until"),
+    "updated_from": _t.updated_at >= _moment("updated_from"),
+    "updated_until": _t.updated_at < _moment("updated_until"),
+    "tags": _t.id.in_(
+        sa.select(ticket_tags.c.ticket_id)
+        .where(ticket_tags.c.company_id == _COMPANY, _any_id(ticket_tags.c.tag_id, "tags"))
+        .group_by(ticket_tags.c.ticket_id)
+        .having(sa.func.count() == sa.func.cardinality(_ids("tags")))
+    ),
+}
+"""What a list is narrowed by, each where its value is given."""
+
+
+def _matches(wanted: TicketFilter, given: frozenset[str]) -> Condition:
+    text: sa.BindParameter[str] = sa.bindparam("text", type_=sa.Text)
+    named = resembles(contacts.c.name, text)
+    if "digits" in given:
+        named = sa.or_(named, contacts.c.number.like(sa.bindparam("digits", type_=sa.Text)))
     of_contact = sa.exists().where(
-        contacts.c.company_id == _t.company_id,
-        contacts.c.id == _t.contact_id,
-        sa.or_(contains(contacts.c.name, text), digits_contain(contacts.c.number, text)),
+        contacts.c.company_id == _t.company_id, contacts.c.id == _t.contact_id, named
     )
     if not wanted.search_messages:
         return of_contact
     in_messages = sa.exists().where(
         messages.c.company_id == _t.company_id,
         messages.c.ticket_id == _t.id,
-        contains(messages.c.body, text),
+        resembles(messages.c.body, text),
     )
     return sa.or_(of_contact, in_messages)

@@ -19,14 +19,14 @@ from api.endpoint import Ctx, Id, Page, Routes, Short, Text, Upload
 from api.errors import Detail, Invalid
 from api.resources.asking import ask, send_key
 from api.resources.attachments import attached
-from api.resources.tickets import tickets_shown
 from api.resources.visibility import viewer, visible_message, visible_ticket
-from storage import message_pages, old_messages, ticket_lists
+from storage import message_pages, old_messages
+from storage.errors import NotFound
 from storage.ids import MessageId
 from storage.messages import Message
 from storage.old_messages import OldMessage
 from storage.tickets import Ticket
-from storage.views import MessageView, TicketView, message_view
+from storage.views import MessageView, TicketView, message_view, ticket_view
 
 routes = Routes("/messages", tag="messages", missing="ERR_NO_MESSAGE_FOUND", paid=True)
 
@@ -84,9 +84,10 @@ async def list_messages(ctx: Ctx, ticket_key: str, query: MessageQuery) -> Messa
     """Show a page of the conversation of a ticket (id or uuid), earlier tickets included."""
     ticket = await visible_ticket(ctx, ticket_key)
     unread = ticket.unread_messages > 0 and ticket.status in ("open", "group")
+    shown = None
     if query.mark_as_read and unread:
-        await ask(ctx, MarkRead(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
-    return await _page(ctx, ticket, query.page_number)
+        shown = await ask(ctx, MarkRead(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+    return await _page(ctx, ticket, shown, query.page_number)
 
 
 @routes.post("/{ticket_key}")
@@ -190,11 +191,13 @@ def _address(row: Ticket | Message) -> dict[str, Any]:
     return {"company_id": row.company_id, "contact_id": row.contact_id}
 
 
-async def _page(ctx: Ctx, ticket: Ticket, number: int) -> MessagePage:
+async def _page(ctx: Ctx, ticket: Ticket, shown: TicketView | None, number: int) -> MessagePage:
+    """A page under its ticket: `shown` where it has just changed, else as it was read."""
     database, company_id = ctx.parts.database, ctx.company_id
     snapshot = await ctx.parts.snapshots.current(company_id)
     rows = await message_pages.page(database, company_id, await viewer(ctx), ticket, number=number)
-    shown = await ticket_lists.one(database, company_id, ticket.id)
+    if rows.contact is None:
+        raise NotFound  # deleted since the ticket was read
     quoted = {message.id: message for message in rows.quoted}
     views = [
         message_view(
@@ -208,7 +211,8 @@ async def _page(ctx: Ctx, ticket: Ticket, number: int) -> MessagePage:
     before = (number - 1) * message_pages.PAGE
     return MessagePage(
         messages=views,
-        ticket=tickets_shown(shown, snapshot)[0],
+        ticket=shown
+        or ticket_view(ticket, rows.contact, [tag.tag_id for tag in rows.tags], snapshot),
         count=rows.count,
         has_more=rows.count > before + len(views),
     )
