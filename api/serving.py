@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ async def serve(
 
     Raises (in a group) AlreadyOwned, DatabaseUnavailable, OSError when the address is taken.
     """
+    raise_descriptor_limit()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as outer:
             if postgres is not None:
@@ -45,10 +47,18 @@ async def serve(
                     say(settings, port, made)
                     log.info("stopping on %s", signal.Signals(await anext(signals)).name)
                     nursery.cancel_scope.cancel()
+                # First the sockets: a hanging poll is a request that would hold the listener up.
+                await app.realtime.drain()
                 if postgres is not None:
                     postgres.leave()
                 outer.start_soon(_hurry, signals, outer.cancel_scope)
             outer.cancel_scope.cancel()
+
+
+def raise_descriptor_limit() -> None:
+    """Every browser is a descriptor: take as many as the system lets this process have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def settle_collector() -> None:

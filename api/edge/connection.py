@@ -57,6 +57,12 @@ class Host(Protocol):
         """Return the current Date header value."""
         ...
 
+    def head_begins(self, connection: "Connection") -> None:
+        """A request is awaited, or arrives in pieces: those who are at it are counted."""
+
+    def head_ends(self, connection: "Connection") -> None:
+        """The head is complete."""
+
 
 class Connection:
     """Reads requests from one socket and answers them; `deadline` is what the sweeper watches."""
@@ -80,6 +86,7 @@ class Connection:
         "_started",
         "closed",
         "deadline",
+        "half_open",
         "idle",
         "taken",
     )
@@ -100,6 +107,7 @@ class Connection:
         self._started = self._responded = self._delivered = False
         self._start: Message = {}
         self.idle = True
+        self.half_open = False
         self.closed = self.taken = False
         self.deadline = trio.current_time() + host.limits.head_timeout
 
@@ -142,6 +150,10 @@ class Connection:
             parser.feed(data)
             if begins and not parser.requests:  # most requests come whole: they need no deadline
                 self.deadline = trio.current_time() + limits.head_timeout
+                if not self.half_open:
+                    self._host.head_begins(self)
+        if self.half_open:
+            self._host.head_ends(self)
         self.idle = False
         self.deadline = inf
         return parser.requests.popleft()
@@ -166,6 +178,7 @@ class Connection:
         if not self._responded:
             log.error("application sent no complete response")
             raise ClientGone
+        self._started = False
         self.deadline = trio.current_time() + self._host.limits.idle_timeout
 
     def _scope(self, request: Request) -> Message:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -47,7 +48,9 @@ class EdgeServer:
         self.trusted_proxies = trusted_proxies
         self.draining = False
         self.refused = 0
+        self.evicted = 0
         self._connections: set[Connection] = set()
+        self._half_open: OrderedDict[Connection, None] = OrderedDict()  # who began first, first
         self._date = HttpDate()
         self._emptied = trio.Event()
 
@@ -56,9 +59,41 @@ class EdgeServer:
         """How many connections the edge holds (sockets taken over are not counted)."""
         return len(self._connections)
 
+    @property
+    def half_open(self) -> int:
+        """How many of them are still at their request's head."""
+        return len(self._half_open)
+
     def date(self) -> bytes:
         """Return the current Date header value."""
         return self._date.at(datetime.now(UTC))
+
+    def head_begins(self, connection: Connection) -> None:
+        """Count a connection whose request is not there yet; too many, and the oldest must go."""
+        connection.half_open = True
+        self._half_open[connection] = None
+        while len(self._half_open) > self.limits.max_half_open:
+            self._evict(next(iter(self._half_open)))
+
+    def head_ends(self, connection: Connection) -> None:
+        """The connection's request is there, or the connection is gone."""
+        connection.half_open = False
+        self._half_open.pop(connection, None)
+
+    def _evict(self, connection: Connection) -> None:
+        self.evicted += 1
+        self.head_ends(connection)
+        self._connections.discard(connection)
+        connection.expire()
+
+    def _make_room(self) -> None:
+        """Close connections that wait between two requests, the longest waiting first: HTTP lets
+        a server do that at any time. Some at once, for looking through all of them is not cheap.
+        """
+        waiting = [c for c in self._connections if c.idle and not c.half_open]
+        waiting.sort(key=lambda connection: connection.deadline)
+        for connection in waiting[: len(waiting) // 16 + 1]:
+            self._evict(connection)
 
     async def serve(self, listeners: Sequence[socket.socket]) -> None:
         """Accept until cancelled; connections die with the caller's cancel scope."""
@@ -98,6 +133,8 @@ class EdgeServer:
 
     def _admit(self, sock: socket.socket, peer: tuple[str, int], nursery: trio.Nursery) -> None:
         sock.setblocking(False)
+        if len(self._connections) >= self.limits.max_connections:
+            self._make_room()
         if self.draining or len(self._connections) >= self.limits.max_connections:
             self.refused += 1
             with suppress(OSError):  # the peer may have left already
@@ -106,6 +143,7 @@ class EdgeServer:
             return
         connection = Connection(self, sock, peer)
         self._connections.add(connection)
+        self.head_begins(connection)
         nursery.start_soon(self._run, connection)
 
     async def _run(self, connection: Connection) -> None:
@@ -116,6 +154,7 @@ class EdgeServer:
             log.exception("connection failed")
         finally:
             self._connections.discard(connection)
+            self.head_ends(connection)
             if self.draining and not self._connections:
                 self._emptied.set()
 

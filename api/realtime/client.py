@@ -54,6 +54,9 @@ class Loop(Protocol):
     def call_at(self, item: "Client", delay: float) -> None:
         """Tick the client after `delay` seconds."""
 
+    def feed(self, client: "Client", data: bytes) -> None:
+        """Give a client what it received."""
+
     def overflowed(self) -> None:
         """Count a client dropped because it reads too slowly."""
 
@@ -169,6 +172,12 @@ class Client:
         if self._drained > _DRAIN:
             self.destroy()
         return b""
+
+    def catch_up(self) -> None:
+        """Take what the peer has said by now, without waiting for its turn, and answer it."""
+        if not self.dead and (data := self.read()):
+            self._loop.feed(self, data)
+            self.flush()
 
     def feed(self, data: bytes) -> None:
         """Take received bytes (also those that came together with the upgrade request)."""

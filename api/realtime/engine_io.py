@@ -1,8 +1,11 @@
 """The Engine.IO front door: requests to sessions, upgrades to websockets."""
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
+
+import trio
 
 from api.realtime import handshake as http
 from api.realtime.handshake import Headers, Receive, Request, Scope, Send
@@ -31,6 +34,13 @@ class EngineIo:
         self._settings = settings
         self._reactor = reactor
         self._open_upper = open_upper
+        self._newest: OrderedDict[str, Session] = OrderedDict()
+        self._none_left = trio.lowlevel.ParkingLot()
+
+    async def emptied(self) -> None:
+        """Wait until no session is left, and none owes its client anything."""
+        while self.sessions:
+            await self._none_left.park()
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: a polling GET or POST, a preflight, or an upgrade."""
@@ -67,6 +77,8 @@ class EngineIo:
         sid = request.query.get("sid")
         if sid:
             session = self.sessions.get(sid)
+            if session is not None:
+                session.catch_up()
             if session is None or session.expired():
                 return http.SESSION_UNKNOWN, None
             if websocket != request.wants_websocket or (session.link and not websocket):
@@ -85,11 +97,19 @@ class EngineIo:
         session = Session(sid, self._settings, self._reactor.now, self._forget)
         session.upper = self._open_upper(session, http.handshake_of(request, self._settings))
         self.sessions[sid] = session
+        self._newest[sid] = session
+        if len(self._newest) > self._settings.max_unjoined:
+            _, oldest = self._newest.popitem(last=False)
+            if not oldest.upper.joined:  # it had its time, and a flood must not cost memory
+                oldest.close("too many sessions that join nothing", discard=True)
         self._reactor.call_at(session, 0.0)
         return session
 
     def _forget(self, session: Session) -> None:
+        self._newest.pop(session.sid, None)
         self.sessions.pop(session.sid, None)
+        if not self.sessions:
+            self._none_left.unpark_all()
         self._reactor.cancel_calls(session)
 
     async def _upgrade(

@@ -60,6 +60,9 @@ class Host(Protocol):
     def departed(self, socket: Socket, reason: str) -> None:
         """A socket left; its rooms are still known."""
 
+    def stream_ended(self, stream: object) -> None:
+        """A connection of the plain WebSocket API is over."""
+
     def look_at(self, connection: Connection, delay: float) -> None:
         """Tick the connection's session within `delay` seconds."""
 

@@ -206,6 +206,11 @@ class Connection:
                 raise PacketError(msg) from error
             self._handle(packet._replace(data=filled))
 
+    @property
+    def joined(self) -> bool:
+        """Is it in a namespace?"""
+        return bool(self.sockets)
+
     def upgraded(self, link: Link) -> None:
         """The session moved to a websocket."""
         for socket in self.sockets.values():

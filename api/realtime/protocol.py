@@ -155,6 +155,13 @@ class Session:
         self._upgrade_by = self._clock() + self._settings.upgrade_timeout
         return True
 
+    def catch_up(self) -> None:
+        """A request came while a websocket is about to take over: what was said there before it
+        counts first, whichever of the two connections is looked at first.
+        """
+        if self._candidate is not None:
+            self._candidate.catch_up()
+
     def receive(self, link: Link, data: bytes, binary: bool) -> None:
         """Take one websocket message."""
         if link is self.link:

@@ -33,6 +33,7 @@ from api.realtime.rereading import outgoing
 from api.realtime.settings import RealtimeSettings
 from api.realtime.stream import Stream, stream_principal
 from api.realtime.transports import Handshake
+from api.realtime.websocket import GOING_AWAY
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
 
@@ -65,6 +66,7 @@ class RealtimeServer:
         self._engine = EngineIo(settings, self._reactor, self._open_upper)
         self._channels: dict[CompanyId, Channel] = {}
         self._online: Counter[tuple[CompanyId, UserId]] = Counter()
+        self._streams: dict[object, Stream] = {}
         self._nursery: trio.Nursery | None = None
         self._boot = secrets.token_urlsafe(6)
         self._events = 0
@@ -90,11 +92,14 @@ class RealtimeServer:
         self._engine.closing = True
         for channel in self._channels.values():
             channel.fold()
+        for stream in list(self._streams.values()):
+            stream.end("ERR_SHUTTING_DOWN", GOING_AWAY)
         for count, session in enumerate(list(self._engine.sessions.values()), 1):
-            session.close("server shutting down", code=1001)
+            session.close("server shutting down", code=GOING_AWAY)
             if count % self._settings.sends_per_turn == 0:
                 await trio.lowlevel.checkpoint()
         with trio.move_on_after(self._settings.close_linger):
+            await self._engine.emptied()
             await self._reactor.emptied()
 
     async def _housekeep(self) -> None:
@@ -127,6 +132,9 @@ class RealtimeServer:
         request = read_request(scope)
         takeover = scope["extensions"].get("chatia.takeover")
         accept = accepted_key(request)
+        if self._engine.closing:
+            await respond(send, 503)
+            return
         if takeover is None or accept is None or not origin_allowed(request, self._settings):
             await respond(send, 400, b"this is a WebSocket", b"text/plain")
             return
@@ -141,6 +149,7 @@ class RealtimeServer:
         client = self._reactor.adopt(sock, stream)
         client.write(switching(accept))
         stream.open(client)
+        self._streams[stream] = stream
         self._reactor.call_at(stream, self._settings.ping_interval)
         if leftover:
             self._reactor.feed(client, leftover)
@@ -226,6 +235,10 @@ class RealtimeServer:
     def now(self) -> float:
         """The monotonic clock of the sockets."""
         return self._reactor.now()
+
+    def stream_ended(self, stream: object) -> None:
+        """A connection of the plain WebSocket API is over."""
+        self._streams.pop(stream, None)
 
     def look_at(self, connection: Connection, delay: float) -> None:
         """Tick the connection's session within `delay` seconds."""

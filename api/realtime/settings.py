@@ -8,7 +8,8 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `origins` are the exact origins that browsers may call from with credentials ("*" anywhere in
     it reflects any origin and is meant for tests). An absent Origin header (not a browser) is
-    always allowed; the cookie is accepted only from a listed origin.
+    always allowed; the cookie is accepted only from a listed origin. Of the newest `max_unjoined`
+    sessions any number may be in no namespace yet; an older one that is in none is closed.
     """
 
     path: str = "/socket.io/"
@@ -19,6 +20,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     upgrade_timeout: float = 10.0
     drain_timeout: float = 30.0
     close_linger: float = 2.0
+    max_unjoined: int = 4_000
     max_payload: int = 1_000_000
     sink_bytes: int = 1 << 20
     timer_step: float = 0.25

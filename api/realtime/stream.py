@@ -113,17 +113,20 @@ class Stream:
 
     def _gone(self) -> None:
         self.link = self._client = None
+        self._host.stream_ended(self)
         for lane in self._lanes.values():
             lane.clear()
         if self._channel is not None:
             self._channel.leave_all(self)
 
-    def end(self, code: str) -> None:
+    def end(self, code: str, close_code: int = POLICY) -> None:
         """Tell the client why, then hang up."""
         client = self._client
         if client is not None:
             self._say({"error": code})
-            client.close(POLICY, code)
+            if self._channel is not None:
+                self._channel.fold()  # what was said before the end is heard before it
+            client.close(close_code, code)
             self._gone()
 
     def tick(self, now: float) -> float:

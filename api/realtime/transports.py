@@ -34,6 +34,9 @@ class Link(Protocol):
     def flush(self) -> None:
         """Send what `out` holds, as far as the peer takes it."""
 
+    def catch_up(self) -> None:
+        """Take what the peer has said by now, without waiting for its turn, and answer it."""
+
     def close(self, code: int, reason: str) -> None:
         """Send what is queued, then a close frame, then hang up."""
 
@@ -59,6 +62,11 @@ class Upper(Protocol):
 
     def closed(self, reason: str) -> None:
         """The session ended; called exactly once."""
+
+    @property
+    def joined(self) -> bool:
+        """Has the client come in, so that the session is worth keeping?"""
+        ...
 
     def tick(self, now: float) -> float:
         """Do what is due by `now`; the next time (or `NEVER`)."""

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -146,18 +146,77 @@ async def test_slow_heads_and_stalled_bodies_are_closed() -> None:
     assert silent == b""
 
 
-async def test_connections_over_the_limit_are_refused_with_503() -> None:
+async def test_connections_over_the_limit_are_refused_while_all_are_at_work() -> None:
+    leave = trio.Event()
+
+    async def app(scope: Message, receive: Any, send: Any) -> None:
+        await leave.wait()
+        await echo(scope, receive, send)
+
+    request = b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n"
+    async with edge(app, max_connections=2) as (server, port), trio.open_nursery() as nursery:
+        nursery.start_soon(exchange, port, request)
+        nursery.start_soon(exchange, port, request)
+        with trio.fail_after(5):
+            while server.connections < 2:
+                await trio.lowlevel.checkpoint()
+        assert (await exchange(port, b"")).startswith(b"HTTP/1.1 503 ")
+        assert (server.refused, server.evicted) == (1, 0)
+        leave.set()
+
+
+async def test_a_new_connection_takes_the_place_of_the_one_that_waits_longest() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    async with edge(max_connections=2) as (server, port):
+        waiting = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(2)]
+        for stream in waiting:
+            await stream.send_all(request)
+            await read_until(stream, b"GET ")
+        async with await trio.open_tcp_stream("127.0.0.1", port) as third:
+            await third.send_all(request)
+            assert b"200 OK" in await read_until(third, b"GET ")
+            assert await read_all(waiting[0]) == b""
+            await waiting[1].send_all(request)
+            assert b"200 OK" in await read_until(waiting[1], b"GET ")
+        assert (server.refused, server.evicted) == (0, 1)
+        for stream in waiting:
+            await stream.aclose()
+
+
+async def test_half_open_connections_make_room_for_good_ones_and_touch_no_established_one() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    async with edge(max_half_open=4, max_connections=8) as (server, port):
+        async with await trio.open_tcp_stream("127.0.0.1", port) as established:
+            await established.send_all(request)
+            await read_until(established, b"GET ")
+            slow = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(40)]
+            for stream in slow:
+                with suppress(trio.BrokenResourceError):  # it had to go already
+                    await stream.send_all(b"GET / HTTP/1.1\r\nHo")
+            good = await exchange(port, b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
+            assert good.startswith(b"HTTP/1.1 200 ")
+            await established.send_all(request)
+            assert b"200 OK" in await read_until(established, b"GET ")
+            assert server.evicted >= 36
+            assert server.refused == 0
+        for stream in slow:
+            await stream.aclose()
+
+
+async def test_a_second_request_that_does_not_end_is_half_open_too() -> None:
     async with (
-        edge(max_connections=2) as (server, port),
+        edge(max_half_open=1) as (server, port),
         await trio.open_tcp_stream("127.0.0.1", port) as first,
-        await trio.open_tcp_stream("127.0.0.1", port) as second,
     ):
         await first.send_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        await second.send_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         await read_until(first, b"GET ")
-        await read_until(second, b"GET ")
-        assert (await exchange(port, b"")).startswith(b"HTTP/1.1 503 ")
-        assert server.refused == 1
+        await first.send_all(b"GET / HTTP/1.1\r\nHo")
+        with trio.fail_after(5):
+            while not server.half_open:
+                await trio.lowlevel.checkpoint()
+        again = await exchange(port, b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n")
+        assert again.startswith(b"HTTP/1.1 200 ")
+        assert (await read_all(first)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_an_upgrade_hands_over_the_socket_with_unread_bytes() -> None:

@@ -36,6 +36,9 @@ class FakeLink:
     def flush(self) -> None:
         self.out.clear()
 
+    def catch_up(self) -> None:
+        pass
+
     def close(self, code: int, reason: str) -> None:
         assert self.closed is None
         self.closed = (code, reason)
@@ -75,6 +78,10 @@ class Recorder:
 
     def binary(self, data: bytes) -> None:
         self.told.append((data,))
+
+    @property
+    def joined(self) -> bool:
+        return True
 
     def upgraded(self, link: Link) -> None:
         self.told.append("upgraded")

@@ -49,6 +49,10 @@ class Echo:
     def binary(self, data: bytes) -> None:
         self._session.send_binary(data)
 
+    @property
+    def joined(self) -> bool:
+        return True
+
     def upgraded(self, link: Link) -> None:
         pass
 

@@ -2,6 +2,7 @@
 
 import socket
 
+import msgspec
 import pytest
 import trio
 
@@ -227,6 +228,81 @@ async def test_a_shutdown_tells_the_clients_after_their_last_events() -> None:
         assert server.stats().websockets == 0
         _, head, _ = await http(port, upgrade_request("token=admin"))
         assert head.startswith(b"HTTP/1.1 400")
+
+
+POLL = "GET /socket.io/?EIO=4&transport=polling{} HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+async def polled(port: int, sid: str = "") -> tuple[bytes, bytes]:
+    """One polling GET: status and body."""
+    _, head, rest = await http(port, POLL.format(sid and f"&sid={sid}").encode())
+    return head.split()[1], rest
+
+
+async def opened(port: int) -> str:
+    """The sid of a new polling session."""
+    body = (await polled(port))[1]
+    sid: str = msgspec.json.decode(body[1:])["sid"]
+    return sid
+
+
+async def test_a_shutdown_tells_polling_clients_and_streams_too() -> None:
+    async with serving() as (server, port):
+        sid = await opened(port)
+        late = await opened(port)
+        request = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
+        stream, _, rest = await http(port, request)
+        integrator = RawClient(stream, rest)
+        hung: list[tuple[bytes, bytes]] = []
+
+        async def hang() -> None:
+            hung.append(await polled(port, sid))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hang)
+            await until(lambda: server._engine.sessions[sid]._poll is not None)
+            nursery.start_soon(server.drain)
+            assert await integrator.text() == b'{"error":"ERR_SHUTTING_DOWN"}'
+            assert await integrator.close_code() == 1001
+            await integrator.stream.aclose()
+            assert await polled(port, late) == (b"200", b"1")
+        assert hung == [(b"200", b"1")]
+        assert server.stats().sessions == 0
+        assert (await polled(port))[0] == b"403"
+        _, head, _ = await http(port, request)
+        assert head.split()[1] == b"503"
+
+
+async def test_what_the_websocket_said_before_a_request_counts_before_it() -> None:
+    async with serving() as (_, port):
+        for _ in range(20):
+            sid = await opened(port)
+            request = upgrade_request(f"sid={sid}")
+            stream, head, rest = await http(port, request)
+            assert head.startswith(b"HTTP/1.1 101 ")
+            client = RawClient(stream, rest)
+            await client.say(b"2probe", b"5")
+            assert (await polled(port, sid))[0] == b"400"
+            assert await client.text() == b"3probe"
+            other, head, rest = await http(port, request)
+            assert head.startswith(b"HTTP/1.1 101 ")
+            assert await RawClient(other, rest).close_code() == 1008
+            await client.stream.aclose()
+
+
+async def test_a_flood_of_sessions_that_join_nothing_makes_room_for_those_that_do() -> None:
+    settings = RealtimeSettings(timer_step=0.02, max_unjoined=10)
+    async with serving(settings=settings) as (server, port):
+        good = await joined(port)
+        first = await opened(port)
+        for _ in range(10):
+            await opened(port)
+        assert (await polled(port, first))[0] == b"400"
+        assert server.stats().sessions == 11
+        later = await joined(port)
+        say(server, 1, "user-1")
+        assert b'"seq":1' in await good.text()
+        assert b'"seq":1' in await later.text()
 
 
 async def test_a_storm_in_one_company_delays_no_other_by_more_than_a_turn() -> None:
