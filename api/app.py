@@ -18,6 +18,7 @@ from actors.channels.whatsapp_cloud import CloudChannel, WhatsAppCloud
 from actors.configuration import SnapshotCache
 from actors.http import HttpClient, HttpConfig, open_http_client
 from actors.intake import Intake
+from actors.mailer import Mailer, SmtpConfig
 from actors.media import LocalMediaStore
 from actors.tree import DomainPorts, build_tree, open_publisher
 from api.api_tokens import ApiTokens
@@ -158,12 +159,15 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                     box=box,
                     doors=doors,
                     metrics=_metrics(writer, realtime, sink.intake),
+                    mailer=_mailer(settings, database, box),
                 )
                 commands.parts = parts
                 await nursery.start(realtime.run)
                 nursery.start_soon(simulator.run)
                 nursery.start_soon(presence.run)
                 nursery.start_soon(keep_house, settings, database)
+                if parts.mailer is not None:
+                    nursery.start_soon(parts.mailer.run)
                 nursery.start_soon(_stop_when_lost, owner, nursery.cancel_scope)
                 yield App(
                     asgi=one_port(parts, realtime),
@@ -194,6 +198,21 @@ def _channels(
 ) -> Channels:
     cloud = WhatsAppCloud(base_url=settings.graph_url)
     return Channels(simulator, CloudChannel(cloud, http, media))
+
+
+def _mailer(settings: Settings, database: Database, box: SecretBox) -> Mailer | None:
+    """The mailer of an installation that has a mail server."""
+    if settings.mail_host is None:
+        return None
+    smtp = SmtpConfig(
+        host=settings.mail_host,
+        port=settings.mail_port,
+        sender=settings.mail_from or settings.mail_user,
+        user=settings.mail_user,
+        password=settings.mail_password,
+        tls=settings.mail_tls or settings.mail_port == 465,
+    )
+    return Mailer(database, box, smtp)
 
 
 def _metrics(writer: GroupWriter, realtime: RealtimeServer, intake: Intake) -> Metrics:

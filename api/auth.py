@@ -141,7 +141,11 @@ class Auth:
         ended = await refresh_families.revoke_user(
             self._database, company_id, user_id, reason, keep=keep or ""
         )
-        for family in ended:
+        self.ended(ended)
+
+    def ended(self, families: Sequence[str]) -> None:
+        """Take note that these sessions have ended: their tokens and sockets end with them."""
+        for family in families:
             self._ended(family)
 
     async def authenticate(self, token: str) -> Principal:

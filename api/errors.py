@@ -94,6 +94,18 @@ class NotInPlan(PaymentRequired):
     code = "ERR_PLAN_FEATURE"
 
 
+class ResetInvalid(BadRequest):
+    """No such token for this address: never mailed, or used."""
+
+    code = "ERR_RESET_INVALID"
+
+
+class ResetExpired(BadRequest):
+    """The mailed token came too late."""
+
+    code = "ERR_RESET_EXPIRED"
+
+
 class Forbidden(ApiError):
     """Known who asks, and they may not."""
 
@@ -161,7 +173,7 @@ class TooManyRequests(ApiError):
 
 
 class NotAvailable(ApiError):
-    """Declared, but this behaviour is not built yet."""
+    """Declared, but this behaviour is not built yet, or this installation is not set up for it."""
 
     status = 501
     code = "ERR_NOT_AVAILABLE"

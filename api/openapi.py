@@ -154,6 +154,9 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if not endpoint.built:
         found["501"] = {"description": "Declared, not built yet", "content": refused}
+    if endpoint.lacks:
+        found["501"] = {"description": f"This installation has no {endpoint.lacks}"}
+        found["501"]["content"] = refused
     return {str(endpoint.status): _success(endpoint, schemas)} | found
 
 

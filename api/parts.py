@@ -1,12 +1,15 @@
 """The running parts of one server, as endpoints see them; put together in `api/app.py` alone."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from api.rate_limits import PublicLimits
 
 if TYPE_CHECKING:
     from actors.configuration import SnapshotCache
     from actors.intake import Intake
+    from actors.mailer import Mailer
     from actors.media import MediaStore
     from api.api_tokens import ApiTokens
     from api.auth import Auth
@@ -35,4 +38,6 @@ class Parts:
     doors: "Doors"
     box: "SecretBox"
     metrics: "Metrics"
+    mailer: "Mailer | None" = None
+    limits: PublicLimits = field(default_factory=PublicLimits)
     users_changed: Callable[[int, int], None] = lambda company_id, user_id: None

@@ -90,3 +90,41 @@ class LoginThrottle:
         self._known.move_to_end((account, address))
         if len(self._known) > 50_000:
             self._known.popitem(last=False)
+
+
+class PublicLimits:
+    """Limits of the doors that ask for no login, so that nobody can hammer or mail-bomb by them.
+
+    They count in this process's memory: a restart opens them again.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._sign_ups = RateLimit(burst=5, rate=5 / 3600, clock=clock)
+        self._letters = RateLimit(burst=20, rate=20 / 3600, clock=clock)
+        self._letters_to = RateLimit(burst=3, rate=3 / 900, clock=clock)
+        self._guesses = RateLimit(burst=20, rate=20 / 900, clock=clock)
+
+    def sign_up(self, address: str) -> None:
+        """Count a company founded from an address. Raises TooManyRequests."""
+        _take(self._sign_ups, address)
+
+    def ask_letter(self, address: str, account: str) -> bool:
+        """Count a letter asked for; False when the account was sent enough of them already.
+
+        Raises TooManyRequests for an address that asks for too many.
+        """
+        _take(self._letters, address)
+        if self._letters_to.wait(account) > 0:
+            return False
+        self._letters_to.take(account)
+        return True
+
+    def guess(self, address: str) -> None:
+        """Count a try of a mailed token. Raises TooManyRequests."""
+        _take(self._guesses, address)
+
+
+def _take(limit: RateLimit, key: str) -> None:
+    if (seconds := limit.wait(key)) > 0:
+        raise TooManyRequests(retry_after=seconds)
+    limit.take(key)

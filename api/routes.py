@@ -38,6 +38,7 @@ from api.resources import (
     media,
     messages,
     operations,
+    passwords,
     plans,
     prompts,
     quick_messages,
@@ -72,6 +73,7 @@ def endpoints() -> Iterator[Endpoint]:
     """Every endpoint, noun by noun."""
     for module in (
         auth,
+        passwords,
         tickets,
         messages,
         forwards,

@@ -52,6 +52,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     events_retention_days: int = 30
     metrics_token: str | None = None
     api_rate_per_minute: int = 600
+    mail_host: str | None = None
+    mail_port: int = 587
+    mail_user: str = ""
+    mail_password: str = ""
+    mail_from: str | None = None
+    mail_tls: bool = False
     fault: str | None = None
     demo_email: str = "admin@example.com"
     demo_password: str | None = None
@@ -98,6 +104,12 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "events_retention_days": ("EVENTS_RETENTION_DAYS",),
     "metrics_token": ("METRICS_TOKEN",),
     "api_rate_per_minute": ("API_RATE_PER_MINUTE",),
+    "mail_host": ("MAIL_HOST", "SMTP_HOST"),
+    "mail_port": ("MAIL_PORT", "SMTP_PORT"),
+    "mail_user": ("MAIL_USER", "SMTP_USER"),
+    "mail_password": ("MAIL_PASS", "SMTP_PASS"),
+    "mail_from": ("MAIL_FROM", "SMTP_FROM"),
+    "mail_tls": ("MAIL_SECURE", "SMTP_SECURE"),
     "fault": ("CHATIA_FAULT",),
     "demo_email": ("DEMO_EMAIL",),
     "demo_password": ("DEMO_PASSWORD",),
@@ -152,6 +164,9 @@ def _check(settings: Settings) -> None:
             raise SettingsError(message)
     if settings.metrics_token is not None and len(settings.metrics_token) < 16:
         message = "METRICS_TOKEN must have at least 16 characters"
+        raise SettingsError(message)
+    if settings.mail_host and "@" not in (settings.mail_from or settings.mail_user):
+        message = "MAIL_HOST is set: MAIL_FROM must say whose letters these are"
         raise SettingsError(message)
     if not 4 <= settings.bcrypt_rounds <= 15:
         message = "BCRYPT_ROUNDS must be from 4 to 15"

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
-from storage.database import Database
+from storage.database import Database, Statements
 from storage.ids import CompanyId, UserId
 from storage.metadata import (
     at,
@@ -185,7 +185,7 @@ async def revoke(database: Database, company_id: CompanyId, family: str, reason:
 
 
 async def revoke_user(
-    database: Database, company_id: CompanyId, user_id: UserId, reason: str, *, keep: str = ""
+    database: Statements, company_id: CompanyId, user_id: UserId, reason: str, *, keep: str = ""
 ) -> list[str]:
     """End every login session of a user but `keep`; returns the families that ended."""
     rows = await database.rows(

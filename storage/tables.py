@@ -32,6 +32,7 @@ from storage.messages import messages
 from storage.old_messages import old_messages
 from storage.outbox import outbox
 from storage.partners import partners
+from storage.password_resets import password_resets
 from storage.plans import plans
 from storage.prompts import prompts
 from storage.quick_messages import quick_messages
@@ -62,6 +63,7 @@ ALL: Final[tuple[sa.Table, ...]] = (
     users,
     user_departments,
     refresh_families,
+    password_resets,
     idempotency_keys,
     tags,
     contact_tags,

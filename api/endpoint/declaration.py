@@ -37,7 +37,7 @@ class Endpoint:
 
     What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
-    transaction that adds).
+    transaction that adds). `lacks` is what an installation may be without; it then answers 501.
     """
 
     method: str
@@ -54,6 +54,7 @@ class Endpoint:
     feature: Feature | None = None
     paid: bool = False
     limit: Limit | None = None
+    lacks: str = ""
     params: tuple[tuple[str, Converter], ...] = ()
     body_type: Any = None
     query_type: Any = None

@@ -51,15 +51,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     # accounts
     ("POST", "/auth/signup", public, "Sign a company up"),
     ("POST", "/companies/cadastro", public, "Sign a company up, as older clients do"),
-    ("POST", "/auth/forgot-password", public, "Ask for a new password by mail"),
-    ("POST", "/auth/reset-password", public, "Set a new password by the mailed token"),
-    ("POST", "/forgetpassword/{key}", public, "Ask for a new password, as older clients do"),
-    (
-        "POST",
-        "/resetpasswords/{key}/{token}/{folder}",
-        public,
-        "Set a new password, as older clients do",
-    ),
     ("GET", "/auth/impersonate/{company_id}", super_user, "Act as a company's admin"),
     ("POST", "/auth/impersonate/back", user, "End acting as somebody else"),
     # contacts and messages

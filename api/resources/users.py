@@ -3,13 +3,13 @@
 from typing import Annotated
 
 import msgspec
-from msgspec import field
+from msgspec import UNSET, field
 
 from actors.events import UserChanged, UserRemoved
 from api.endpoint import Ctx, Id, Int, Named, Page, Routes, Short, Upload, admin
 from api.endpoint.crud import stored
 from api.errors import Detail, Forbidden, Invalid
-from storage import users
+from storage import password_resets, users
 from storage.errors import NotFound
 from storage.ids import DepartmentId, UserId
 from storage.users import NewUser, User, UserPatch
@@ -139,6 +139,8 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
         if user_id != ctx.user_id:
             raise Forbidden
         body = _own_fields(body)
+    if body.email is not UNSET:
+        check_email(body.email)
     patch, password = _patch(body)
     if password:
         _check_account(None, password, "user")
@@ -148,6 +150,8 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
     await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         user = await users.change(tx, ctx.company_id, user_id, patch)
+        if password:
+            await password_resets.forget(tx, ctx.company_id, user_id)
         departments = await users.department_ids(tx, ctx.company_id, user_id)
         shown = await _shown(ctx, user, departments)
         tx.publish(UserChanged(company_id=ctx.company_id, user=shown))
@@ -237,11 +241,23 @@ def _patch(body: Change) -> tuple[UserPatch, str]:
     return UserPatch(**values), password
 
 
-def _check_account(email: str | None, password: str, profile: str) -> None:
-    if email is not None and ("@" not in email.strip()[1:-1] or len(email) > 254):
-        raise Invalid(Detail("$.email", "not an address"))
+def check_password(password: str) -> None:
+    """Raises Invalid for a password that is too short."""
     if len(password) < 5:
         raise Invalid(Detail("$.password", "at least 5 characters"))
+
+
+def check_email(email: str) -> None:
+    """Raises Invalid for what cannot be an address."""
+    text = email.strip()
+    if "@" not in text[1:-1] or len(text) > 254 or any(c.isspace() for c in text):
+        raise Invalid(Detail("$.email", "not an address"))
+
+
+def _check_account(email: str | None, password: str, profile: str) -> None:
+    if email is not None:
+        check_email(email)
+    check_password(password)
     if profile not in ("admin", "user"):
         raise Invalid(Detail("$.profile", "admin or user"))
 

@@ -54,14 +54,14 @@ DELETE /api/plans/{} S 501
 GET /api/plans/{} S 501
 PUT /api/plans/{} S 501
 GET /api/users/{} S 501
-POST /auth/forgot-password F 501
+POST /auth/forgot-password F
 POST /auth/impersonate/back T 501
 GET /auth/impersonate/{} T 501
 POST /auth/login S
 DELETE /auth/logout S
 GET /auth/me S
 POST /auth/refresh_token S
-POST /auth/reset-password F 501
+POST /auth/reset-password F
 POST /auth/signup S 501
 POST /build-capture-extension T 501
 GET /campaign-settings S
@@ -179,7 +179,7 @@ GET /flowcampaign/{} S
 GET /flowdefault S
 POST /flowdefault S
 PUT /flowdefault S
-POST /forgetpassword/{} S 501
+POST /forgetpassword/{} S
 GET /helps S
 POST /helps S
 GET /helps/list S
@@ -252,7 +252,7 @@ GET /quick-messages/{} S
 PUT /quick-messages/{} S
 DELETE /quick-messages/{}/media-upload S
 POST /quick-messages/{}/media-upload S
-POST /resetpasswords/{}/{}/{} S 501
+POST /resetpasswords/{}/{}/{} S
 POST /restart T 501
 GET /schedules S
 POST /schedules S

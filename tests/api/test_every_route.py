@@ -30,7 +30,14 @@ ROWS = {key for key, _, _ in samples(Company(**dict.fromkeys(Company.__struct_fi
 ROWS |= {"invoice_id"}
 """Path parameters that name a plain row of a company."""
 
-NAMES = {"key": "appName", "token": "x" * 20, "folder": "company1", "place": "user"}
+NAMES = {
+    "key": "appName",
+    "email": "nobody@x.test",
+    "password": "secret",
+    "token": "x" * 20,
+    "folder": "company1",
+    "place": "user",
+}
 """Path parameters that name no row of a company."""
 
 BODIES = {

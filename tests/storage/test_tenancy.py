@@ -119,6 +119,7 @@ async def _fill(database: Database, place: Place) -> None:
     }
     texts = dict.fromkeys(("alias", "channel", "provider_id", "key"), "x")
     blobs = dict.fromkeys(("sealed", "request_digest", "body", "payload"), b"x")
+    blobs["digest"] = str(place.company_id).encode()  # unique over all companies
     other = {"id": "family", "expires_at": NOON, "ack": 1, "seq": 1}
     values = known | texts | blobs | other
     for table in metadata.sorted_tables:
