@@ -26,7 +26,7 @@ from api.auth import Auth
 from api.console.routes import console, docs
 from api.edge import EdgeLimits, open_listeners, serve_edge
 from api.endpoint.asgi import AsgiApp, Dispatcher, Receive, Scope, Send
-from api.housekeeping import keep_house
+from api.housekeeping import keep_house, keep_searchable
 from api.idempotency import Idempotency
 from api.metrics import Metrics
 from api.parts import Parts
@@ -168,6 +168,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                 nursery.start_soon(keep_house, settings, database)
                 if parts.mailer is not None:
                     nursery.start_soon(parts.mailer.run)
+                nursery.start_soon(keep_searchable, database)
                 nursery.start_soon(_stop_when_lost, owner, nursery.cancel_scope)
                 yield App(
                     asgi=one_port(parts, realtime),

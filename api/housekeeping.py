@@ -1,4 +1,4 @@
-"""Forgetting in time: once an hour, what the retention settings no longer keep."""
+"""What is done beside the requests: forgetting in time, and working in what new messages say."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import trio
 
 from api.settings import Settings
-from storage import retention
+from storage import messages, retention
 from storage.database import Database
 from storage.errors import StorageError
 from storage.event_partitions import roll_partitions
 
 log = logging.getLogger("api.housekeeping")
 EVERY = 3600.0
+TEXTS_EVERY = 5.0
 REQUESTS_KEPT = timedelta(hours=48)
 SESSIONS_KEPT = timedelta(days=30)
 
@@ -34,3 +35,16 @@ async def clean_up(settings: Settings, database: Database, now: datetime) -> Non
     sessions = await retention.forget_sessions(database, now - SESSIONS_KEPT)
     if requests or sessions:
         log.info("forgot %s requests, %s sessions", requests, sessions)
+
+
+async def keep_searchable(database: Database) -> None:
+    """Work the texts of new messages into their index every few seconds, for ever.
+
+    Whoever commits the message that fills the list would otherwise do it, and be late.
+    """
+    while True:
+        await trio.sleep(TEXTS_EVERY)
+        try:
+            await messages.work_in_texts(database)
+        except StorageError as error:
+            log.warning("new texts not worked in: %s", error)

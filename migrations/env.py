@@ -1,7 +1,7 @@
 """Alembic's entry point: renders migrations as SQL text; `storage.migrate` runs the text.
 
-Nothing connects here. The driver of this program speaks asyncio only, and text that is run in one
-transaction is whole or absent. `alembic upgrade head --sql` prints the same text for an operator.
+Nothing connects here: the driver of this program speaks asyncio only. Each migration is rendered
+as a transaction of its own, so that its locks are short. `alembic upgrade head --sql` prints the same text for an operator.
 """
 
 from alembic import context
@@ -13,6 +13,7 @@ def render() -> None:
         dialect_name="postgresql",
         dialect_opts={"paramstyle": "named"},
         literal_binds=True,
+        transaction_per_migration=True,
     )
     with context.begin_transaction():
         context.run_migrations()

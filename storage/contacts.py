@@ -55,6 +55,13 @@ contacts = sa.Table(
     refers_to("connection_id", "connections"),
     sa.UniqueConstraint("company_id", "number"),
     sa.Index("ix_contacts_name", "company_id", sa.text("searchable(name)"), "id"),
+    sa.Index(
+        "ix_contacts_text",
+        "company_id",
+        sa.text("searchable(name) gin_trgm_ops"),
+        sa.text("number gin_trgm_ops"),
+        postgresql_using="gin",
+    ),
 )
 
 contact_aliases = sa.Table(

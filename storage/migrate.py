@@ -1,20 +1,34 @@
-"""Brings a database to the newest schema: alembic renders the SQL, one transaction runs it."""
+"""Brings a database to the newest schema: alembic renders the SQL, this runs it.
+
+Each migration is a transaction of its own, so that a live system never waits long for it: a lock
+that is not had within LOCK_TIMEOUT is given up, with everything the transaction did, and tried
+again later. What cannot run in a transaction (an index built beside running writes) runs alone.
+"""
 
 import importlib.util
 import io
+import re
 from functools import partial
 from pathlib import Path
 
 import trio
 
 from storage.bridge import AsyncpgConnection, Bridge, connect_patiently, open_bridge
-from storage.errors import StorageError
+from storage.errors import DatabaseUnavailable, Retryable, StorageError
 
 LOCK = 0x63_68_61_74_69_61
 """Advisory lock key: two programs that start together migrate one after the other."""
 
 PATIENCE = 3.0
 """Seconds to wait for a Postgres that is just starting or restarting."""
+
+
+LOCK_TIMEOUT = "2s"
+"""How long statements of others may queue behind a migration that waits for a lock."""
+
+ATTEMPTS = 60
+PAUSE = 1.0
+"""Seconds between two attempts to get a lock."""
 
 
 class UnknownRevision(StorageError):
@@ -26,11 +40,12 @@ class UnknownRevision(StorageError):
 async def upgrade(dsn: str, *, bridge: Bridge | None = None) -> str | None:
     """Migrate the database to the newest revision; returns that revision, None if there is none.
 
-    Everything happens in one transaction, or nothing does. Does nothing when it is up to date.
+    A migration happens whole or not at all; when one fails, those before it stay done. Does
+    nothing when the database is up to date.
 
     Raises:
         UnknownRevision: the database's revision is not one of this program's.
-        DatabaseUnavailable: Postgres does not answer.
+        DatabaseUnavailable: Postgres does not answer, or others kept a lock for a minute.
     """
     if bridge is not None:
         return await _upgrade(bridge, dsn)
@@ -42,17 +57,56 @@ async def _upgrade(bridge: Bridge, dsn: str) -> str | None:
     open_connection = partial(connect_patiently, dsn, PATIENCE, application_name="chatia-migrate")
     connection = await bridge.call(open_connection)
     try:
-        await bridge.call(connection.fetchval, "SELECT pg_advisory_lock($1)", LOCK)
+        await _alone(bridge, connection)
         current: str | None = await bridge.call(_revision, connection)
         if current is not None and current == newest():
             return current
         head, script = await trio.to_thread.run_sync(render, current)
-        if script:
-            await bridge.call(connection.execute, script, shield=True)
+        for step in steps(script):
+            await _run(bridge, connection, step)
         return head
     finally:
         with trio.CancelScope(shield=True):
             await bridge.call(partial(connection.close, timeout=5.0), shield=True)
+
+
+async def _alone(bridge: Bridge, connection: AsyncpgConnection) -> None:
+    """Waits for its turn by asking: a waiting query's snapshot would hold up an index build."""
+    ask = "SELECT pg_try_advisory_lock($1)"
+    while not await bridge.call(connection.fetchval, ask, LOCK):  # noqa: ASYNC110 (a process has it)
+        await trio.sleep(0.2)
+
+
+def steps(script: str) -> list[str]:
+    """The transactions of a rendered script in order, and what stands between them by itself."""
+    found: list[str] = []
+    for place, part in enumerate(re.split(r"^(?:BEGIN|COMMIT);$", script, flags=re.MULTILINE)):
+        if place % 2:
+            found.append(f"BEGIN;\n{part.strip()}\nCOMMIT;")
+        else:
+            found.extend(alone.strip() for alone in part.split(";\n") if alone.strip())
+    return found
+
+
+async def _run(bridge: Bridge, connection: AsyncpgConnection, step: str) -> None:
+    """One step; a lock that others hold is waited for in small portions.
+
+    An index build queues behind nobody and holds nobody up, so it waits as long as it takes.
+    """
+    patience = LOCK_TIMEOUT if step.startswith("BEGIN;") else "0"
+    await bridge.call(connection.execute, f"SET lock_timeout = '{patience}'")
+    for _ in range(ATTEMPTS):
+        try:
+            await bridge.call(connection.execute, step, shield=True)
+        except DatabaseUnavailable:
+            raise
+        except Retryable:
+            await bridge.call(connection.execute, "ROLLBACK")
+            await trio.sleep(PAUSE)
+        else:
+            return
+    message = "a migration did not get its lock: a long transaction is holding a table"
+    raise DatabaseUnavailable(message)
 
 
 async def _revision(connection: AsyncpgConnection) -> str | None:

@@ -13,10 +13,10 @@ from storage.contacts import Contact, contacts
 from storage.database import Database
 from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TagId, TicketId, UserId
 from storage.json_rows import AnySelect, document, rows_of
-from storage.messages import messages
+from storage.messages import BEGINNING, messages
 from storage.metadata import columns_of
 from storage.repo import COUNTED
-from storage.search import digits_of, one_of, pattern, resembles
+from storage.search import digits_of, is_in, newest, one_of, pattern, resembles
 from storage.sql import Query, prepared
 from storage.tags import ticket_tags
 from storage.tickets import Ticket, tickets
@@ -351,18 +351,19 @@ _GIVEN: Final[dict[str, Condition]] = {
 
 
 def _matches(wanted: TicketFilter, given: frozenset[str]) -> Condition:
+    """The text is in the contact's name or number or, where that is asked, in a message.
+
+    Either side of an OR must be a set found beforehand, or no index could serve it. What more than
+    FOUND contacts or messages contain is looked for in the newest of them.
+    """
     text: sa.BindParameter[str] = sa.bindparam("text", type_=sa.Text)
     named = resembles(contacts.c.name, text)
     if "digits" in given:
         named = sa.or_(named, contacts.c.number.like(sa.bindparam("digits", type_=sa.Text)))
-    of_contact = sa.exists().where(
-        contacts.c.company_id == _t.company_id, contacts.c.id == _t.contact_id, named
-    )
+    named = sa.and_(contacts.c.company_id == _COMPANY, named)
     if not wanted.search_messages:
-        return of_contact
-    in_messages = sa.exists().where(
-        messages.c.company_id == _t.company_id,
-        messages.c.ticket_id == _t.id,
-        resembles(messages.c.body, text),
-    )
-    return sa.or_(of_contact, in_messages)
+        return sa.exists().where(contacts.c.id == _t.contact_id, named)
+    people = newest(contacts.c.id, contacts.c.id, named).cte("people")
+    said = sa.and_(messages.c.company_id == _COMPANY, resembles(BEGINNING, text))
+    talks = newest(messages.c.ticket_id, messages.c.id, said).cte("talks")
+    return sa.or_(is_in(_t.contact_id, people), is_in(_t.id, talks))

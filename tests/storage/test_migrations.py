@@ -4,6 +4,7 @@ import importlib
 import io
 import pkgutil
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -11,7 +12,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 import storage
+from storage import migrate
 from storage.bridge import connect, open_bridge
+from storage.errors import DatabaseUnavailable
 from storage.metadata import metadata
 from storage.migrate import _migrations, upgrade
 from storage.tables import ALL
@@ -40,6 +43,8 @@ ORDER BY 1
 
 SEARCHABLE = """
 CREATE EXTENSION unaccent;
+CREATE EXTENSION pg_trgm;
+CREATE EXTENSION btree_gin;
 CREATE FUNCTION searchable(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN lower(public.unaccent('public.unaccent'::regdictionary, value))
@@ -58,13 +63,13 @@ def _declared_tables() -> list[str]:
     return statements
 
 
-def _downgrade_script() -> str:
+def _downgrade_script(to: str = "base") -> str:
     text = io.StringIO()
     config = Config(output_buffer=text)
     config.set_main_option("script_location", str(_migrations()))
     head = ScriptDirectory.from_config(config).get_current_head()
-    command.downgrade(config, f"{head}:base", sql=True)
-    return text.getvalue() + "; DROP TABLE alembic_version"
+    command.downgrade(config, f"{head}:{to}", sql=True)
+    return text.getvalue() + ("; DROP TABLE alembic_version" if to == "base" else "")
 
 
 async def _run(dsn: str, *scripts: str) -> list[str]:
@@ -92,6 +97,36 @@ async def test_the_migrations_run_again_after_a_downgrade(dsn: str) -> None:
     await _run(dsn, _downgrade_script())
     await upgrade(dsn)
     assert await _run(dsn) == before
+
+
+async def test_a_lock_that_others_hold_is_given_up_and_nothing_is_half_done(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await _run(dsn)
+    before = await _run(dsn, _downgrade_script("0006"))
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "1ms")
+    monkeypatch.setattr(migrate, "PAUSE", 0.0)
+    async with open_bridge() as bridge:
+        other = await bridge.call(connect, dsn)
+        await bridge.call(other.execute, "BEGIN; LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+        with pytest.raises(DatabaseUnavailable):
+            await upgrade(dsn)
+        assert await _run(dsn) == before
+        await bridge.call(other.close)
+    await upgrade(dsn)
+    assert await _run(dsn) == whole
+
+
+async def test_an_index_whose_build_was_cut_off_is_built_again(dsn: str) -> None:
+    whole = await _run(dsn)
+    await _run(
+        dsn,
+        _downgrade_script("0007"),
+        "CREATE INDEX ix_contacts_text ON contacts (number)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_contacts_text'::regclass",
+    )
+    await upgrade(dsn)
+    assert await _run(dsn) == whole
 
 
 def test_no_table_is_declared_that_the_list_of_tables_does_not_load() -> None:
