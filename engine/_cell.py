@@ -216,6 +216,16 @@ class Budget:
         self.cause: BaseException | None = None
 
 
+class Setback:
+    """What ended incarnations of one address: how often something did, and the latest error."""
+
+    __slots__ = ("count", "error")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: BaseException | None = None
+
+
 class Kind:
     """All that actors of one kind share: declaration, settings of their class, figures."""
 
@@ -243,6 +253,9 @@ class Kind:
         self.park_after = Actor.park_after
         self.keep_mailbox = Actor.keep_mailbox
         self.starts = self.stops = False
+        self.swift = False  # an activation has nothing to wait for (see `lifecycle.enliven`)
+        self.bucket: Bucket | None = None  # where those activated before `bucket_until` go
+        self.bucket_until = -inf
         self.supervisor = ""
         self.budgets: dict[Address, Budget] = {}
         self.budget: RestartBudget | None = spec.budget if isinstance(spec, Virtual) else None
@@ -277,3 +290,10 @@ class Kind:
         self.reentrant = actor_class.handlers.reentrant
         self.starts = actor_class.on_start is not Actor.on_start
         self.stops = actor_class.on_stop is not Actor.on_stop
+        self.bucket_until = -inf
+        self.swift = (
+            self.virtual
+            and not self.starts
+            and self.lru is None
+            and getattr(self.spec, "gate", None) is None
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from engine._cell import COLD, DEAD, LIVE, Budget, Cell, Item, Kind, Waiting
+from engine._cell import COLD, DEAD, LIVE, Budget, Cell, Item, Kind, Setback, Waiting
 from engine._command import Command, Died
 from engine._events import EventStream
 from engine._mailroom import Mailroom, command_of
@@ -39,8 +39,7 @@ class Core(Mailroom):
         self.random = random.Random(seed)
         self.supervisors: list[SupervisorRun] = []
         self.poison: OrderedDict[object, int] = OrderedDict()
-        self.restarts: OrderedDict[Address, int] = OrderedDict()
-        self.last_errors: OrderedDict[Address, BaseException] = OrderedDict()
+        self.setbacks: OrderedDict[Address, Setback] = OrderedDict()
         self.parked: ParkedHook | None = None
         self.parked_commands: deque[ParkedCommand] = deque(maxlen=256)
         self.trace: TraceHook | None = None
@@ -63,13 +62,14 @@ class Core(Mailroom):
 
     def remember_error(self, cell: Cell, error: BaseException) -> None:
         """Keep the latest error of an address, and count it."""
-        address = cell.address
-        self.last_errors[address] = error
-        self.restarts[address] = self.restarts.get(address, 0) + 1
-        if len(self.last_errors) > _KEPT:
-            self.last_errors.popitem(last=False)
-        if len(self.restarts) > _KEPT:
-            self.restarts.popitem(last=False)
+        setbacks = self.setbacks
+        setback = setbacks.get(cell.address)
+        if setback is None:
+            setback = setbacks[cell.address] = Setback()
+            if len(setbacks) > _KEPT:
+                setbacks.popitem(last=False)
+        setback.count += 1
+        setback.error = error
 
     def charge(self, cell: Cell, error: BaseException, *, at_once: bool) -> None:
         """Charge a crash to the budget of a virtual address; beyond it the address backs off.
@@ -169,7 +169,7 @@ class Core(Mailroom):
     def _ring(self, command: Command[Any], *, wait: bool) -> None:
         address = command.to
         try:
-            cell = self.cell_at(address)
+            cell = self.cells[address]
             if not self.offer(cell, command):
                 if wait:
                     cell.extras().waiters.append(Waiting(command, None))

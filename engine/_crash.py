@@ -1,5 +1,6 @@
 """What a crash does: ends the incarnation, answers the asker, counts poison, tells the tree."""
 
+from collections.abc import Coroutine
 from typing import Any
 
 import trio
@@ -31,8 +32,12 @@ class ParkedCommand:
         self.crashes = crashes
 
 
-async def crash(core: Core, cell: Cell, item: Any, error: Exception) -> None:
-    """End a crashed incarnation. `item` is the command, turn or fold it worked on, if any."""
+def crash(core: Core, cell: Cell, item: Any, error: Exception) -> Coroutine[Any, Any, None] | None:
+    """End a crashed incarnation. `item` is the command, turn or fold it worked on, if any.
+
+    Most have nothing to wait for and are over when this returns None. Where child tasks must end
+    first, or a poison command is to be parked, the rest is handed back to be awaited at once.
+    """
     kind = cell.kind
     kind.stats.crashes += 1
     core.remember_error(cell, error)
@@ -40,18 +45,46 @@ async def crash(core: Core, cell: Cell, item: Any, error: Exception) -> None:
         failed = ActorFailed(address=cell.address, error=error, command=_commands_of(item))
         core.events.publish(failed)
     extra = cell.extra
-    if extra is None or extra.calm():
-        cell.actor = None
-        cell.phase = COLD
-        kind.live -= 1
-    else:
-        await end_incarnation(core, cell, error)
-    if isinstance(item, list):
-        for each in item:
-            await _answer(core, cell, each, error)
-    elif item is not None:
-        await _answer(core, cell, item, error)
-    if (cell.queue or extra is not None) and not isinstance(error, kind.keep_mailbox):
+    if item.__class__ is list or not (extra is None or extra.calm()):
+        return _crash(core, cell, item, error)
+    cell.actor = None
+    cell.phase = COLD
+    kind.live -= 1
+    if item is not None:
+        crashes = _count(core, cell, item)
+        if crashes >= kind.park_after:
+            return _finish(core, cell, [(item, crashes)], error)
+        _answer(core, cell, item, error)
+    _close_accounts(core, cell, error)
+    return None
+
+
+async def _crash(core: Core, cell: Cell, item: Any, error: Exception) -> None:
+    """The crash of an incarnation that has more to it than its actor object."""
+    await end_incarnation(core, cell, error)
+    items = item if isinstance(item, list) else [] if item is None else [item]
+    await _finish(core, cell, [(each, _count(core, cell, each)) for each in items], error)
+
+
+async def _finish(
+    core: Core, cell: Cell, counted: list[tuple[Item, int]], error: Exception
+) -> None:
+    """Park what has crashed this address too often, answer the rest, close the accounts."""
+    for item, crashes in counted:
+        parked: Parked | None = None
+        if crashes >= cell.kind.park_after:
+            parked = await _park(core, cell, item, error, crashes)
+        if parked is None:
+            _answer(core, cell, item, error)
+        elif isinstance(item, Turn):
+            item.fail(parked)
+    _close_accounts(core, cell, error)
+
+
+def _close_accounts(core: Core, cell: Cell, error: Exception) -> None:
+    """What is queued, the budget of the address, the supervisor."""
+    kind = cell.kind
+    if (cell.queue or cell.extra is not None) and not isinstance(error, kind.keep_mailbox):
         core.clear(cell, "actor crashed", ActorCrashed(cell.address, error))
     if kind.virtual:
         core.charge(cell, error, at_once=False)
@@ -65,27 +98,23 @@ def _commands_of(item: Any) -> object:
     return item.command if isinstance(item, Turn) else item
 
 
-async def _answer(core: Core, cell: Cell, item: Item, error: Exception) -> None:
-    """Tell an asker of the crash, or that the command was parked."""
-    turn = item if isinstance(item, Turn) else None
-    if turn is not None and turn.settled:
-        return
-    crashes = _count(core, cell, item)
-    if crashes >= cell.kind.park_after:
-        parked = await _park(core, cell, item, error, crashes)
-        if parked is not None:
-            if turn is not None:
-                turn.fail(parked)
-            return
-    if turn is None:
-        core.letter(cell.address, command_of(item), "actor crashed")
+def _answer(core: Core, cell: Cell, item: Item, error: Exception) -> None:
+    """Tell an asker of the crash; a tell becomes a dead letter."""
+    if item.__class__ is Turn:
+        core.discard(cell, item, "actor crashed", ActorCrashed(cell.address, error))
     else:
-        core.discard(cell, turn, "actor crashed", ActorCrashed(cell.address, error))
+        core.letter(cell.address, command_of(item), "actor crashed")
 
 
 def _count(core: Core, cell: Cell, item: Item) -> int:
-    """How often an equal command has crashed this address."""
-    command = command_of(item)
+    """How often an equal command has crashed this address; 0 if the asker needs no answer."""
+    command: Command[Any]
+    if isinstance(item, Turn):
+        if item.settled:
+            return 0
+        command = item.command
+    else:
+        command = item
     try:
         key: object = hash((cell.address, command))
     except TypeError:

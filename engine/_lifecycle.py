@@ -5,11 +5,12 @@ same actor.
 """
 # ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
 
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from engine._cell import CLOSED, DEAD, LIVE, STARTING, STOPPING, Cell, Item, Op
+from engine._cell import CLOSED, COLD, DEAD, LIVE, STARTING, STOPPING, Cell, Item, Op
 from engine._command import Command, Forward
 from engine._core import Core
 from engine._crash import crash, end_incarnation
@@ -29,8 +30,10 @@ if TYPE_CHECKING:  # the scheduler calls in here
     from engine._scheduler import Worker
 
 __all__ = [
+    "activation_failed",
     "clock_wait",
     "crash",
+    "enliven",
     "expire",
     "failed",
     "forget",
@@ -81,7 +84,9 @@ async def _crash_by_child(core: Core, cell: Cell) -> None:
     if extra.errors and cell.phase == LIVE:
         errors, extra.errors = extra.errors, []
         group = ExceptionGroup(f"child tasks of {cell.address} crashed", errors)
-        await crash(core, cell, None, errors[0] if len(errors) == 1 else group)
+        rest = crash(core, cell, None, errors[0] if len(errors) == 1 else group)
+        if rest is not None:
+            await rest
 
 
 async def _end(core: Core, cell: Cell, name: str, reason: str) -> None:
@@ -111,6 +116,38 @@ def close(core: Core, cell: Cell) -> None:
         cell.extra.ended.set()
 
 
+def enliven(core: Core, cell: Cell) -> bool:
+    """Start an incarnation that has nothing to wait for; False where `prepare` has to see to it.
+
+    The common case of `activate` for the price of a function call. Raises what the factory does;
+    the caller answers with `activation_failed`.
+    """
+    kind = cell.kind
+    if not kind.swift or cell.extra is not None or cell.phase != COLD or not cell.queue:
+        return False
+    if kind.budgets:
+        budget = kind.budgets.get(cell.address)
+        if budget is not None and budget.until > core.now:
+            return False
+    actor = kind.factory(cell.address)
+    actor._cell = cell
+    if actor.__class__ is not kind.actor_class:
+        kind.adopt(type(actor))
+    cell.actor = actor
+    cell.phase = LIVE
+    kind.live += 1
+    kind.stats.activations += 1
+    if cell.bucket is None:
+        now = core.now
+        bucket = kind.bucket
+        if bucket is not None and now < kind.bucket_until:
+            bucket.cells.append(cell)
+            cell.bucket = bucket
+        else:
+            core.passivation.enlist(cell, now)
+    return True
+
+
 async def activate(core: Core, cell: Cell) -> bool:
     """Start an incarnation: gate, factory, `on_start`. A failure answers what is queued."""
     kind = cell.kind
@@ -132,7 +169,7 @@ async def activate(core: Core, cell: Cell) -> bool:
         if kind.starts:
             await actor.on_start()
     except Exception as error:  # noqa: BLE001 - whatever activation raises is answered
-        await _activation_failed(core, cell, error)
+        await activation_failed(core, cell, error)
         return False
     cell.phase = LIVE
     kind.stats.activations += 1
@@ -145,7 +182,8 @@ async def activate(core: Core, cell: Cell) -> bool:
     return True
 
 
-async def _activation_failed(core: Core, cell: Cell, error: Exception) -> None:
+async def activation_failed(core: Core, cell: Cell, error: Exception) -> None:
+    """Answer what is queued; the address of a virtual actor backs off."""
     cell.phase = STOPPING
     await end_incarnation(core, cell, error)
     core.remember_error(cell, error)
@@ -260,27 +298,37 @@ async def _lines(core: Core, cell: Cell) -> None:
             await core.stand_in_line(waiters, waiting)
 
 
-async def failed(core: Core, worker: "Worker", cell: Cell, error: Exception) -> None:
-    """A handler raised: answer a refusal, or crash."""
+def failed(
+    core: Core, worker: "Worker", cell: Cell, error: Exception
+) -> Coroutine[Any, Any, None] | None:
+    """A handler raised: answer a refusal, or crash; the rest to be awaited, if there is any."""
     item = worker.item
     kind = cell.kind
     if not isinstance(error, kind.refusals):
-        await crash(core, cell, item, error)
         worker.interrupt = True
-        return
+        return crash(core, cell, item, error)
     kind.stats.refused += 1
-    for each in item if isinstance(item, list) else [item]:
-        if isinstance(each, Turn):
-            each.fail(error)
+    if item.__class__ is list:
+        for turn in item:
+            turn.fail(error)
+    elif item.__class__ is Turn:
+        item.fail(error)
     actor_class = kind.actor_class
     if actor_class is not None and isinstance(error, actor_class.reload_on):
-        cell.phase = STOPPING
-        await end_incarnation(core, cell, error)
-        if not isinstance(error, kind.keep_mailbox):
-            core.clear(cell, "reloading", error)
         worker.interrupt = True
-        if kind.on_end is not None:
-            kind.on_end(cell, error)
+        return _reload(core, cell, error)
+    return None
+
+
+async def _reload(core: Core, cell: Cell, error: Exception) -> None:
+    """End an incarnation whose refusal says that its state is stale."""
+    kind = cell.kind
+    cell.phase = STOPPING
+    await end_incarnation(core, cell, error)
+    if not isinstance(error, kind.keep_mailbox):
+        core.clear(cell, "reloading", error)
+    if kind.on_end is not None:
+        kind.on_end(cell, error)
 
 
 # -- the clock -----------------------------------------------------------------------------------

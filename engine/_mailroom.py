@@ -31,16 +31,40 @@ if TYPE_CHECKING:  # workers build on the core
     from engine._scheduler import Worker
 
 
+class Registry(dict[Address, Cell]):
+    """The cells by address. Looking one up makes it, if its kind is virtual and open.
+
+    Raises:
+        UnknownAddress: no such kind, or a supervised child that was never declared.
+        ActorStopped: the kind has not started yet, or is closed.
+    """
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, kinds: "dict[str, Kind]") -> None:
+        super().__init__()
+        self._kinds = kinds
+
+    def __missing__(self, address: Address) -> Cell:
+        kind = self._kinds.get(address.kind)
+        if kind is None or not kind.virtual:
+            raise UnknownAddress(address)
+        if kind.closed is not None:
+            raise ActorStopped(address, kind.closed)
+        cell = self[address] = Cell(address, kind)
+        return cell
+
+
 class Mailroom:
     """Registry, ready list, worker pool, dead letters of one system."""
 
     def __init__(self) -> None:
-        self.cells: dict[Address, Cell] = {}
         self.kinds: dict[str, Kind] = {}
+        self.cells = Registry(self.kinds)
         self.ready: deque[Cell] = deque()
-        self.spare: deque[deque[Item]] = deque(
-            maxlen=512
-        )  # empty queues, kept for the next busy actor
+        # Empty queues, kept for the next busy actor, because making and dropping one costs as
+        # much as the rest of a turn. After a burst they are let go little by little (`_rest`).
+        self.spare: deque[deque[Item]] = deque(maxlen=16_384)
         self.workers: dict[lowlevel.Task, Worker] = {}
         self.idle: list[Worker] = []
         self.awake = 0  # workers that take cells from the ready list
@@ -50,21 +74,6 @@ class Mailroom:
         self.dead = DeadLetters()
         self.clock: Callable[[], float] = perf_counter  # of handling times and slices
         self.spawn_worker: Callable[[Cell | None], None]
-
-    # -- addresses ---------------------------------------------------------------------------
-
-    def cell_at(self, address: Address) -> Cell:
-        """The cell of this address, made if its kind is virtual and open."""
-        cell = self.cells.get(address)
-        if cell is not None:
-            return cell
-        kind = self.kinds.get(address.kind)
-        if kind is None or not kind.virtual:
-            raise UnknownAddress(address)
-        if kind.closed is not None:
-            raise ActorStopped(address, kind.closed)
-        cell = self.cells[address] = Cell(address, kind)
-        return cell
 
     # -- into the mailbox --------------------------------------------------------------------
 
@@ -94,7 +103,7 @@ class Mailroom:
         if queue is CLOSED:
             if not cell.kind.virtual or cell.kind.closed is not None:
                 raise ActorStopped(cell.address, cell.kind.closed or "stopped")
-            return self.offer(self.cell_at(cell.address), item)
+            return self.offer(self.cells[cell.address], item)
         policy = cell.kind.policy
         if policy.overflow == "reject":
             cell.kind.stats.dropped += 1
@@ -241,7 +250,7 @@ class Mailroom:
         """Pass a turn on. A `tell` that finds the new mailbox full is noted in `Extra.lines`."""
         asked = turn._task is not None or turn._parent is not None or turn._origin is not None
         try:
-            target = self.cell_at(command.to)
+            target = self.cells[command.to]
             self.check_cycle(target, turn)
         except (ActorStopped, AskCycle) as error:
             self.refuse(cell, turn, error)

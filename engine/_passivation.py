@@ -60,6 +60,9 @@ class Passivation:
             self._core.timers.add(when, self._ring_for(bucket))
         bucket.cells.append(cell)
         cell.bucket = bucket
+        kind = cell.kind
+        if when - idle > kind.bucket_until:
+            kind.bucket, kind.bucket_until = bucket, when - idle
 
     def _ring_for(self, bucket: Bucket) -> "TimerCallback":
         def ring(_: "Timer") -> None:

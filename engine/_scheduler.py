@@ -31,6 +31,7 @@ SLICE: Final = 0.001
 MAX_TURN: Final = 64
 MAX_IDLE: Final = 256
 CHEAP_TURN: Final = SLICE / 2
+KEPT_SPARE: Final = 512
 
 reschedule = lowlevel.reschedule
 checkpoint = lowlevel.checkpoint
@@ -189,6 +190,8 @@ async def _rest(core: Core, worker: Worker, useful: bool) -> bool:
     if own is None:
         if not useful and core.ramp > 1:
             core.ramp >>= 1
+        for _ in range((len(core.spare) - KEPT_SPARE) >> 3):
+            core.spare.popleft()
         worker.leading = False
         core.awake -= 1
         return await _park(core, worker)
@@ -220,7 +223,14 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
             extra = cell.extra
             servable = True
             if cell.phase != LIVE or (extra is not None and extra.ops):
-                servable = await lifecycle.prepare(core, worker, cell)
+                try:
+                    servable = lifecycle.enliven(core, cell)
+                except Exception as error:  # noqa: BLE001 - the factory's, to be answered
+                    await lifecycle.activation_failed(core, cell, error)
+                    servable = False
+                else:
+                    if not servable:
+                        servable = await lifecycle.prepare(core, worker, cell)
                 worker.blocked = worker.interrupt = False
                 mark = clock()
             if not servable:
@@ -266,7 +276,9 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                                         item._task = None
                                         reschedule(task, RESUME)
                     except Exception as error:  # noqa: BLE001 - a refusal or a crash
-                        await lifecycle.failed(core, worker, cell, error)
+                        rest = lifecycle.failed(core, worker, cell, error)
+                        if rest is not None:
+                            await rest
                         if trace is not None:
                             trace(cell.address, item, error)
                     else:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import trio
 
-from engine._cell import CLOSED, LIVE, STARTING, STOPPING, Cell
+from engine._cell import CLOSED, LIVE, STARTING, STOPPING, Cell, Setback
 from engine._core import Core
 from engine._scheduler import Worker
 from engine._telemetry import ActorSnapshot, KindSnapshot, Snapshot, SupervisorSnapshot
@@ -16,6 +16,7 @@ from engine._turn import Turn
 Order = Literal["depth", "age", "handled", "longest", "restarts", "current"]
 
 _CHUNK = 256
+_NONE = Setback()
 _STATES = {LIVE: "live", STARTING: "starting", STOPPING: "stopping"}
 
 
@@ -79,10 +80,14 @@ def _ranking(
         "age": lambda cell: cell.age(now),
         "handled": lambda cell: cell.handled,
         "longest": lambda cell: cell.longest,
-        "restarts": lambda cell: core.restarts.get(cell.address, 0),
+        "restarts": lambda cell: _setback(core, cell).count,
         "current": lambda cell: clock - blocked[cell].waited_at if cell in blocked else -1.0,
     }
     return rankings[order]
+
+
+def _setback(core: Core, cell: Cell) -> Setback:
+    return core.setbacks.get(cell.address, _NONE)
 
 
 def _kind(core: Core, name: str, actors: int, queued: int) -> KindSnapshot:
@@ -113,7 +118,8 @@ def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSn
     state = _STATES.get(cell.phase, "cold")
     if state == "live":
         state = "waiting" if worker is not None else "ready" if cell.queue else "idle"
-    error = core.last_errors.get(cell.address)
+    setback = _setback(core, cell)
+    error = setback.error
     item = worker.item if worker is not None else None
     if isinstance(item, list):
         item = item[0]
@@ -127,7 +133,7 @@ def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSn
         handled=cell.handled,
         mean=cell.busy / cell.handled if cell.handled else 0.0,
         longest=cell.longest,
-        restarts=core.restarts.get(cell.address, 0),
+        restarts=setback.count,
         idle=max(0.0, now - cell.used) if state == "idle" else 0.0,
         last_error=None if error is None else repr(error),
         current=None if command is None else type(command).__name__,

