@@ -15,11 +15,12 @@ from storage.views import ConnectionView, ContactView, MessageView, TicketView, 
 
 
 class TicketPlace(msgspec.Struct, frozen=True, gc=False):
-    """Where agents' lists show a ticket: its column, department and owner."""
+    """Where agents' lists show a ticket: its column, department and owner; who may see it."""
 
     status: str
     department_id: DepartmentId | None
     user_id: UserId | None
+    is_group: bool = False
 
 
 def _left(was: TicketPlace | None) -> dict[str, int | str]:
@@ -30,6 +31,7 @@ def _left(was: TicketPlace | None) -> dict[str, int | str]:
         "was_status": was.status,
         "was_department": was.department_id,
         "was_user": was.user_id,
+        "was_group": 1 if was.is_group else None,
     }
     return {name: value for name, value in named.items() if value is not None}
 

@@ -122,6 +122,7 @@ def place_in(event: StoredEvent) -> TicketPlace | None:
         status,
         DepartmentId(department) if department else None,
         UserId(user) if user else None,
+        bool(_number(event, "was_group")),
     )
 
 

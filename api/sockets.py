@@ -32,6 +32,7 @@ def realtime_ports(
     return RealtimePorts(
         authenticate=auth.authenticate,
         may_see_ticket=may_see_ticket,
+        sees_ticket=lambda who, ticket: ticket_lists.may_see(viewer_of(who), ticket),
         authenticate_cookie=auth.authenticate_cookie,
         revalidate=auth.revalidate,
         presence_changed=presence_changed,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -236,7 +236,31 @@ _ONE: Final = _rows(
 )
 
 
-def may_see(viewer: Viewer, ticket: Ticket) -> bool:
+class Placed(Protocol):
+    """A ticket, as far as it matters for who may see it."""
+
+    @property
+    def status(self) -> str:
+        """Its column."""
+        ...
+
+    @property
+    def department_id(self) -> DepartmentId | None:
+        """Its department."""
+        ...
+
+    @property
+    def user_id(self) -> UserId | None:
+        """Its owner."""
+        ...
+
+    @property
+    def is_group(self) -> bool:
+        """Is it the conversation of a group?"""
+        ...
+
+
+def may_see(viewer: Viewer, ticket: Placed) -> bool:
     """Whether `viewer` may open this ticket of the own company; lists never show more.
 
     Admins may open every ticket and agents their own. Otherwise the ticket must be in one of the
@@ -253,10 +277,10 @@ def may_see(viewer: Viewer, ticket: Ticket) -> bool:
         inside = ticket.department_id in viewer.department_ids
     if not (inside or viewer.all_historic):
         return False
-    return viewer.all_user_chat or ticket.user_id is None or ticket.status in _SHARED
+    return viewer.all_user_chat or ticket.user_id is None or ticket.status in SHARED
 
 
-_SHARED: Final = ("closed", "group")
+SHARED: Final = ("closed", "group")
 """Statuses in which a department's agents may look into a colleague's ticket."""
 
 
@@ -266,7 +290,7 @@ def _may_see(viewer: Viewer) -> Iterator[Condition]:
         return
     own = _t.user_id == _id("viewer")
     inside = sa.true() if viewer.all_historic else _inside(viewer, "viewer_departments")
-    whose = sa.or_(_t.user_id.is_(None), one_of(_t.status, list(_SHARED), sa.Text))
+    whose = sa.or_(_t.user_id.is_(None), one_of(_t.status, list(SHARED), sa.Text))
     others = sa.and_(inside, sa.true() if viewer.all_user_chat else whose)
     if not viewer.allow_group:
         others = sa.and_(others, _t.is_group.is_(False))
@@ -304,7 +328,7 @@ def _column(
             yield sa.or_(_t.user_id.is_(None), own)
     elif status == "search":
         if not (everyone or viewer.is_admin):
-            yield sa.or_(own, one_of(_t.status, ["pending", *_SHARED], sa.Text))
+            yield sa.or_(own, one_of(_t.status, ["pending", *SHARED], sa.Text))
     elif status == "":
         if not everyone:
             yield sa.or_(own, _t.status == "pending")

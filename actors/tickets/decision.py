@@ -25,7 +25,7 @@ from storage.views import MessageView, TicketView
 
 def place_of(ticket: Ticket) -> TicketPlace:
     """Where lists show a ticket."""
-    return TicketPlace(ticket.status, ticket.department_id, ticket.user_id)
+    return TicketPlace(ticket.status, ticket.department_id, ticket.user_id, ticket.is_group)
 
 
 def moved(before: Ticket, after: Ticket) -> bool:

@@ -79,7 +79,7 @@ class Member(Protocol):
 class Channel:
     """The sockets of one company. `wake` is called when there is something to hand over."""
 
-    __slots__ = ("_pending", "_prefixes", "_rooms", "_wake", "company_id", "dirty", "log")
+    __slots__ = ("_pending", "_prefixes", "_rooms", "_wake", "company_id", "dirty", "log", "moves")
 
     def __init__(
         self, company_id: CompanyId, log: Log | None, wake: Callable[["Channel"], None]
@@ -87,6 +87,7 @@ class Channel:
         self.company_id = company_id
         self.log = log
         self.dirty: deque[Link] = deque()  # links with something to send, each once
+        self.moves = 0  # how many tickets changed their place, so that an answer can be stale
         self._wake = wake
         self._rooms: dict[str, dict[Member, None]] = {}
         self._pending: list[tuple[Any, Any]] = []  # (rooms, Outgoing) or (Member, Parts)
@@ -125,6 +126,31 @@ class Channel:
         elif count:
             del member.rooms[room]
             self._remove(member, room)
+
+    def thin_out(self, room: str, may_stay: Callable[[Principal], bool]) -> list[Member]:
+        """Take those out of a room who may not be there any more, also those who are away.
+
+        They hear what was published before, and nothing of the room after.
+        """
+        self.moves += 1
+        if self.log is not None:
+            self.log.thin_out(room, may_stay)
+        gone = [
+            member
+            for member in self._rooms.get(room, ())
+            if member.principal is None or not may_stay(member.principal)
+        ]
+        if gone:
+            self.fold()
+        for member in gone:
+            del member.rooms[room]
+            self._remove(member, room)
+        return gone
+
+    def tell(self, member: Member, outgoing: Outgoing) -> None:
+        """Say something to one member only, after what was published before."""
+        self.fold()
+        member.hear(outgoing, self._prefixes[member.dialect])
 
     def leave_all(self, member: Member) -> None:
         """The socket is gone."""

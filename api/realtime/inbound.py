@@ -15,7 +15,7 @@ from api.realtime.ports import RealtimePorts
 from api.realtime.recovery import Reread, same_permissions
 from api.realtime.rereading import reread
 from api.realtime.transports import Handshake
-from storage.ids import CompanyId
+from storage.ids import CompanyId, TicketId
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ _MAX_REFERENCE: Final = 64
 _MAX_TOKEN: Final = 4096
 _PATIENCE: Final = 10.0
 _READERS: Final = 4
+_ASKS: Final = 8
 
 
 class Refused(Exception):
@@ -225,7 +226,7 @@ class Inbound:
     async def _join_if_visible(self, socket: Socket, reference: str, ack_id: int | None) -> None:
         try:
             principal, channel = _placed(socket)
-            ticket_id = await answer(self._host.ports.may_see_ticket(principal, reference))
+            ticket_id = await self._visible(principal, channel, reference)
             if socket.connection.sockets.get(socket.namespace) is not socket:
                 return
             if ticket_id is None:
@@ -240,6 +241,19 @@ class Inbound:
             socket.acknowledge(ack_id, refused.code)
         finally:
             socket.connection.release()
+
+    async def _visible(
+        self, principal: Principal, channel: Channel, reference: str
+    ) -> TicketId | None:
+        """The ticket's id if this user may see it; asked again when tickets moved meanwhile."""
+        for _ in range(_ASKS):
+            moves = channel.moves
+            ticket_id: TicketId | None = await answer(
+                self._host.ports.may_see_ticket(principal, reference)
+            )
+            if channel.moves == moves:
+                return ticket_id
+        raise Refused(INTERNAL)
 
     def _leave_ticket(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         reference = _reference(args)

@@ -8,6 +8,7 @@ from api.principal import Principal
 from storage.event_log import EventPage
 from storage.events import DomainEvent
 from storage.ids import CompanyId, TicketId, UserId
+from storage.views import TicketView
 
 Authenticate = Callable[[str], Awaitable[Principal]]
 """Token (without `Bearer `) or cookie value -> Principal.
@@ -21,6 +22,9 @@ MaySeeTicket = Callable[[Principal, str], Awaitable[TicketId | None]]
 
 The ticket's id when it may, None when the ticket is another company's, missing or not visible.
 """
+
+SeesTicket = Callable[[Principal, TicketView], bool]
+"""The same for a ticket at hand; pure."""
 
 Revalidate = Callable[[Principal], Awaitable[Principal]]
 """The principal as of now (fresh departments and flags); raises when the session was revoked."""
@@ -59,6 +63,7 @@ class RealtimePorts(msgspec.Struct, frozen=True, kw_only=True):
 
     authenticate: Authenticate
     may_see_ticket: MaySeeTicket
+    sees_ticket: SeesTicket
     authenticate_cookie: Authenticate | None = None
     revalidate: Revalidate | None = None
     presence_changed: PresenceChanged | None = None

@@ -8,7 +8,7 @@ all of it. Public source: the Socket.IO documentation of the feature.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -121,6 +121,12 @@ class Log:
     def save(self, pid: str, saved: Saved) -> None:
         """Remember a lost socket."""
         self._saved[pid] = saved
+
+    def thin_out(self, room: str, may_stay: Callable[[Principal], bool]) -> None:
+        """Those who lost the right to a room while they were away get a fresh start."""
+        for pid, saved in list(self._saved.items()):
+            if room in saved.rooms and not may_stay(saved.principal):
+                del self._saved[pid]
 
     def expire(self, now: float) -> None:
         """Forget who did not come back in time."""

@@ -1,21 +1,27 @@
 """Which rooms there are, and which of them a principal may be in. Pure.
 
 Agents get only what they may see, by the rule of the family's classic line: admins watch the
-whole company, agents their departments' rooms and their own. The newer frontends expect every
+whole company, agents their departments' rooms and their own. A department has rooms of their own
+for colleagues' tickets and for groups' tickets, where only those are who may see such; together
+they tell nobody of a ticket that `storage.ticket_lists.may_see` keeps from them. The newer frontends expect every
 event of the company on a namespace of their own and filter in the browser; they are put into the
 same permitted rooms at once instead.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from api.principal import Principal
 from api.realtime.channel import NUMBER, ROOT, WORKSPACE
 from storage.ids import CompanyId, DepartmentId, TicketId, UserId
+from storage.ticket_lists import SHARED, Placed
 
 STATUSES: Final = ("open", "pending", "closed", "group", "bot", "chatbot", "nps", "lgpd")
 SUPER: Final = "super"
 BACKEND_LOG: Final = "backendlog"
+OWNED: Final = "-owned"
+GROUP: Final = "-group"
 _NAMESPACE: Final = re.compile(r"/(workspace-)?([1-9][0-9]{0,17})", re.ASCII)
 
 
@@ -67,14 +73,27 @@ def company_notification(company_id: CompanyId) -> str:
     return f"company-{company_id}-notification"
 
 
-def department_status(department_id: DepartmentId | None, status: str) -> str:
+def department_status(department_id: DepartmentId | None, status: str, kind: str = "") -> str:
     """Agents of a department (None: tickets without one) looking at one list."""
-    return f"queue-{_department(department_id)}-{status}"
+    return f"queue-{_department(department_id)}-{status}{kind}"
 
 
-def department_notification(department_id: DepartmentId | None) -> str:
+def department_notification(department_id: DepartmentId | None, kind: str = "") -> str:
     """Agents of a department (None: tickets without one) who want to be told."""
-    return f"queue-{_department(department_id)}-notification"
+    return f"queue-{_department(department_id)}-notification{kind}"
+
+
+def kind_of(ticket: Placed) -> str:
+    """Which of its department's rooms hear of a ticket: who of them may see it."""
+    owned = ticket.user_id is not None and ticket.status not in SHARED
+    return (GROUP if ticket.is_group else "") + (OWNED if owned else "")
+
+
+def _kinds(principal: Principal) -> Iterator[str]:
+    for group in ("", GROUP) if principal.allow_group else ("",):
+        yield group
+        if principal.all_user_chat:
+            yield group + OWNED
 
 
 def _department(department_id: DepartmentId | None) -> str:
@@ -99,10 +118,11 @@ def notification_rooms(principal: Principal) -> tuple[str, ...]:
     """What `joinNotification` means for this principal."""
     if principal.is_admin:
         return (company_notification(principal.company_id),)
-    rooms = [department_notification(department) for department in principal.department_ids]
-    if principal.all_ticket:
-        rooms.append(department_notification(None))
-    return tuple(rooms)
+    return tuple(
+        department_notification(department, kind)
+        for department in _departments(principal)
+        for kind in _kinds(principal)
+    )
 
 
 def ticket_rooms(principal: Principal, status: str) -> tuple[str, ...]:
@@ -113,7 +133,12 @@ def ticket_rooms(principal: Principal, status: str) -> tuple[str, ...]:
         return (company_status(principal.company_id, status),)
     if status != "pending":
         return ()
-    rooms = [department_status(department, status) for department in principal.department_ids]
-    if principal.all_ticket:
-        rooms.append(department_status(None, status))
-    return tuple(rooms)
+    return tuple(
+        department_status(department, status, kind)
+        for department in _departments(principal)
+        for kind in _kinds(principal)
+    )
+
+
+def _departments(principal: Principal) -> tuple[DepartmentId | None, ...]:
+    return (*principal.department_ids, None) if principal.all_ticket else principal.department_ids

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import msgspec
 import trio
 
-from actors.events import UserChanged, UserRemoved
+from actors.events import RecordChanged, TicketChanged, UserChanged, UserRemoved
 from api.principal import Principal
 from api.realtime import rooms
-from api.realtime.channel import Channel
+from api.realtime.channel import Channel, Outgoing
 from api.realtime.engine_io import EngineIo, accepted_key, switching
 from api.realtime.handshake import (
     Receive,
@@ -34,12 +34,15 @@ from api.realtime.settings import RealtimeSettings
 from api.realtime.stream import Stream, stream_principal
 from api.realtime.transports import Handshake
 from api.realtime.websocket import GOING_AWAY
+from api.realtime.wire import Rooms
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
+from storage.views import TicketView
 
 log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0
+_LOST_DEPARTMENT = "department", "delete"
 
 
 class RealtimeStats(msgspec.Struct, frozen=True):
@@ -169,7 +172,10 @@ class RealtimeServer:
         if channel is None:
             return
         try:
-            for told, told_event in outgoing(seq, event):
+            pushes = list(outgoing(seq, event))
+            if isinstance(event, TicketChanged) and event.was is not None:
+                self._part(channel, event.ticket, pushes[0])
+            for told, told_event in pushes:
                 channel.publish(told, told_event)
         except Exception:
             log.exception("event %s has no wire form", event.kind)
@@ -177,6 +183,17 @@ class RealtimeServer:
             self.revalidate_user(company_id, event.user.id)
         elif isinstance(event, UserRemoved):
             self.revalidate_user(company_id, event.user_id)
+        elif isinstance(event, RecordChanged) and (event.noun, event.action) == _LOST_DEPARTMENT:
+            self._revalidate(company_id, rooms.agents(company_id))
+
+    def _part(self, channel: Channel, ticket: TicketView, push: tuple[Rooms, Outgoing]) -> None:
+        """A ticket moved: who had it open and may see it no longer hears the `delete`, no more."""
+        told, delete = push
+        sees = self.ports.sees_ticket
+        for member in channel.thin_out(rooms.ticket(ticket.id), lambda who: sees(who, ticket)):
+            if member.rooms.keys().isdisjoint(told):
+                payload = delete.payload
+                channel.tell(member, Outgoing(delete.name, payload, delete.seq, volatile=False))
 
     # -- permissions -----------------------------------------------------------------------------
 
@@ -195,8 +212,11 @@ class RealtimeServer:
         """A user's departments, profile or flags may have changed: if they did, its sockets
         connect again and get the rooms of today; if its session is gone, they are dropped.
         """
+        self._revalidate(company_id, rooms.user(user_id))
+
+    def _revalidate(self, company_id: CompanyId, room: str) -> None:
         channel = self._channels.get(company_id)
-        for member in channel.members((rooms.user(user_id),)) if channel else ():
+        for member in channel.members((room,)) if channel else ():
             if isinstance(member, Socket):
                 self.spawn(self._inbound.revalidate, member)
             elif isinstance(member, Stream):

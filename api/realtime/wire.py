@@ -76,27 +76,22 @@ def pushes(event: DomainEvent) -> Iterable[Push]:
 
 def place_of(ticket: TicketView) -> TicketPlace:
     """Where a ticket stands now."""
-    return TicketPlace(ticket.status, ticket.department_id, ticket.user_id)
+    return TicketPlace(ticket.status, ticket.department_id, ticket.user_id, ticket.is_group)
 
 
 def watchers(company_id: CompanyId, ticket_id: TicketId, place: TicketPlace) -> Rooms:
     """Who may see a ticket: lists, notifications, its open conversation, its owner."""
-    found = (
-        rooms.company_status(company_id, place.status),
-        rooms.company_notification(company_id),
-        rooms.department_status(place.department_id, place.status),
-        rooms.department_notification(place.department_id),
-        rooms.ticket(ticket_id),
-    )
-    return found if place.user_id is None else (*found, rooms.user(place.user_id))
+    open_in = (rooms.company_notification(company_id), rooms.ticket(ticket_id))
+    return (*_lists(company_id, place), *open_in)
 
 
 def _lists(company_id: CompanyId, place: TicketPlace) -> Rooms:
     """Who has a card of the ticket in a list; the open conversation is not one."""
+    kind = rooms.kind_of(place)
     found = (
         rooms.company_status(company_id, place.status),
-        rooms.department_status(place.department_id, place.status),
-        rooms.department_notification(place.department_id),
+        rooms.department_status(place.department_id, place.status, kind),
+        rooms.department_notification(place.department_id, kind),
     )
     return found if place.user_id is None else (*found, rooms.user(place.user_id))
 

@@ -15,6 +15,8 @@ from api.realtime.handshake import Receive, Scope, Send, respond
 from api.realtime.ports import RealtimePorts
 from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
+from api.sockets import viewer_of
+from storage import ticket_lists
 from storage.events import DomainEvent
 from storage.ids import CompanyId, DepartmentId, TicketId, UserId
 from tests.api.realtime.raw_client import OPENED
@@ -28,6 +30,8 @@ def principal(
     departments: tuple[int, ...] = (),
     is_super: bool = False,
     all_ticket: bool = False,
+    all_user_chat: bool = False,
+    allow_group: bool = False,
     expires_in: float = 3600.0,
     family: str | None = None,
 ) -> Principal:
@@ -41,8 +45,8 @@ def principal(
         department_ids=tuple(DepartmentId(number) for number in departments),
         all_ticket=all_ticket,
         all_historic=False,
-        all_user_chat=False,
-        allow_group=False,
+        all_user_chat=all_user_chat,
+        allow_group=allow_group,
         expires_at=datetime.now(UTC).timestamp() + expires_in,
         family=family or f"family-{user_id}",
     )
@@ -108,6 +112,7 @@ class World:
             authenticate=self.authenticate,
             authenticate_cookie=self.authenticate_cookie,
             may_see_ticket=self.may_see_ticket,
+            sees_ticket=lambda who, ticket: ticket_lists.may_see(viewer_of(who), ticket),
             revalidate=self.revalidate,
             presence_changed=lambda *change: self.presence.append(change),
         )

@@ -1,10 +1,16 @@
 """Who may be in which room: the classic rule, under every dialect's names."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from api.realtime import rooms
+from actors.events import TicketPlace
+from api.principal import Principal
+from api.realtime import rooms, wire
 from api.realtime.channel import NUMBER, ROOT, WORKSPACE
-from storage.ids import CompanyId, DepartmentId
+from api.sockets import viewer_of
+from storage import ticket_lists
+from storage.ids import CompanyId, DepartmentId, TicketId, UserId
 from tests.api.realtime.harness import principal
 
 ADMIN = principal(1, profile="admin")
@@ -82,3 +88,32 @@ def test_admin_and_agent_rooms_exclude_each_other() -> None:
         assert other not in joined
     assert rooms.SUPER in rooms.automatic_rooms(SUPER, ROOT)
     assert rooms.SUPER not in rooms.automatic_rooms(ADMIN, ROOT)
+
+
+PLACES = st.builds(
+    TicketPlace,
+    st.sampled_from(rooms.STATUSES),
+    st.sampled_from([None, *map(DepartmentId, (5, 6, 7))]),
+    st.sampled_from([None, *map(UserId, (2, 3))]),
+    st.booleans(),
+)
+AGENTS = st.builds(
+    principal,
+    st.just(2),
+    profile=st.sampled_from(["user", "admin"]),
+    departments=st.lists(st.sampled_from([5, 6, 7]), unique=True).map(tuple),
+    all_ticket=st.booleans(),
+    all_user_chat=st.booleans(),
+    allow_group=st.booleans(),
+)
+
+
+@given(place=PLACES, agent=AGENTS, dialect=st.sampled_from([ROOT, NUMBER, WORKSPACE]))
+def test_who_asks_for_everything_hears_of_the_tickets_it_may_see_and_of_no_other(
+    place: TicketPlace, agent: Principal, dialect: int
+) -> None:
+    joined = {*rooms.automatic_rooms(agent, dialect), *rooms.notification_rooms(agent)}
+    for status in rooms.STATUSES:
+        joined.update(rooms.ticket_rooms(agent, status))
+    heard = not joined.isdisjoint(wire.watchers(CompanyId(1), TicketId(7), place))
+    assert heard == ticket_lists.may_see(viewer_of(agent), place)

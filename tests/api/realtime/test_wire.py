@@ -27,6 +27,7 @@ def ticket(status: str = "open", department: int | None = 5, user: int | None = 
         status=status,
         department_id=None if department is None else DepartmentId(department),
         user_id=None if user is None else UserId(user),
+        is_group=False,
     )
 
 
@@ -37,8 +38,8 @@ USER = view(UserView, id=UserId(2))
 WATCHERS = {
     "company-1-open",
     "company-1-notification",
-    "queue-5-open",
-    "queue-5-notification",
+    "queue-5-open-owned",
+    "queue-5-notification-owned",
     "7",
     "user-2",
 }
