@@ -1,4 +1,4 @@
-"""Tables of the commit path: who owns a shard, and the last event number of each company."""
+"""Tables of the commit path: who owns a shard, and where each company's stream and audit end."""
 
 import sqlalchemy as sa
 
@@ -21,6 +21,8 @@ company_stream = sa.Table(
     metadata,
     company(),
     big("last_seq"),
+    big("audit_seq"),
+    sa.Column("audit_hash", sa.LargeBinary),
     of_company(),
     # As every commit of the company rewrites it, too.
     postgresql_with={"fillfactor": "20"},

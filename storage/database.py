@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -9,6 +10,8 @@ import msgspec
 import trio
 from sqlalchemy.sql import Executable
 
+from storage.acts import Change, current
+from storage.audit_chain import link, written
 from storage.bridge import AsyncpgConnection, Bridge, open_bridge
 from storage.errors import NotFound, OutcomeUnknown, StorageError
 from storage.events import DomainEvent, Publisher
@@ -41,6 +44,20 @@ FROM stream, unnest($3::text[], $4::jsonb[]) WITH ORDINALITY AS e (kind, ids, pl
 RETURNING seq
 """
 """Takes the company's stream row, so it must be the last statement before COMMIT."""
+
+AUDIT_NEXT = """
+INSERT INTO company_stream AS s (company_id, audit_seq) VALUES ($1, 1)
+ON CONFLICT (company_id) DO UPDATE SET audit_seq = s.audit_seq + 1
+RETURNING audit_seq, audit_hash
+"""
+"""Takes the company's stream row as well, for what comes last before COMMIT."""
+
+AUDIT_STORE = """
+WITH stored AS (
+    INSERT INTO audit_log (company_id, seq, at, entry, hash) VALUES ($1, $2, $3, $4, $5)
+)
+UPDATE company_stream SET audit_hash = $5 WHERE company_id = $1
+"""
 
 
 def _nobody_listens(_events: object) -> None:
@@ -105,13 +122,22 @@ class Statements:
 
 
 class Tx(Statements):
-    """One open transaction of one company; use it from one task only."""
+    """One open transaction of one company; use it from one task only.
+
+    What it changes under an act (`storage.acts`) it notes in the company's audit log itself.
+    """
 
     def __init__(self, database: "Database", company_id: CompanyId) -> None:
         self.company_id = company_id
         self._database = database
         self._lease: Lease | None = None
         self._events: list[DomainEvent] = []
+        self._act = current()
+        self._changes: list[Change] = []
+
+    def note(self, verb: str, noun: str, row_id: int | None = None) -> None:
+        """Have the audit log tell of something that is no row of this transaction."""
+        self._changes.append((verb, noun, row_id))
 
     def publish(self, event: DomainEvent) -> None:
         """Have `event` numbered and stored by this transaction and published after its commit."""
@@ -125,7 +151,10 @@ class Tx(Statements):
             message = "this transaction is not open"
             raise RuntimeError(message)
         run = fetch_status if status else fetch_all
-        return await self._lease.run(run, query.sql, args, shield=not query.is_read)
+        result = await self._lease.run(run, query.sql, args, shield=not query.is_read)
+        if self._act is not None and query.effect is not None:
+            self._changes += _changed(query.effect, result)
+        return result
 
     async def __aenter__(self) -> Self:
         lease = await self._database.pool.lease()
@@ -158,6 +187,8 @@ class Tx(Statements):
         """Number the events, commit, and queue the publication; on the loop thread."""
         numbered: list[tuple[int, DomainEvent]] = []
         try:
+            if self._act is not None and self._changes:
+                await self._audit(connection)
             if self._events:
                 numbered = await self._number(connection)
         except BaseException:
@@ -174,6 +205,14 @@ class Tx(Statements):
             # Queued here, not in the waking trio task: trio wakes tasks in no particular order.
             self._database.bridge.trio_call_soon(lambda: self._database.publisher(numbered))
 
+    async def _audit(self, connection: AsyncpgConnection) -> None:
+        assert self._act is not None
+        entry = written(self._act, self._changes)
+        seq, before = await connection.fetchrow(AUDIT_NEXT, self.company_id)
+        at = datetime.now(UTC)
+        tied = link(self._database.audit_key, before, self.company_id, seq, at, entry.encode())
+        await connection.execute(AUDIT_STORE, self.company_id, seq, at, entry, tied)
+
     async def _number(self, connection: AsyncpgConnection) -> list[tuple[int, DomainEvent]]:
         events = self._events
         ids = [msgspec.json.encode(event.ids()).decode() for event in events]
@@ -186,8 +225,9 @@ class Tx(Statements):
 class Database(Statements):
     """The pool, the bridge under it, and who hears of committed events."""
 
-    def __init__(self, dsn: str, bridge: Bridge, pool: Pool) -> None:
+    def __init__(self, dsn: str, bridge: Bridge, pool: Pool, audit_key: bytes = b"") -> None:
         self.dsn = dsn
+        self.audit_key = audit_key
         self.bridge = bridge
         self.pool = pool
         self.publisher: Publisher = _nobody_listens
@@ -211,6 +251,14 @@ class Database(Statements):
         return await self.pool.run(run, query.sql, args, read=query.is_read)
 
 
+def _changed(effect: tuple[str, str], result: Any) -> list[Change]:
+    """The rows that a statement wrote: named where it returned their ids, else only their table."""
+    kind, table = effect
+    if isinstance(result, str):
+        return [(kind, table, None)] if rows_affected(result) else []
+    return [(kind, table, row.get("id")) for row in result]
+
+
 async def _begin(connection: AsyncpgConnection) -> None:
     await connection.execute("BEGIN")
 
@@ -227,7 +275,12 @@ async def _rollback(connection: AsyncpgConnection) -> None:
 
 @asynccontextmanager
 async def open_database(
-    dsn: str, *, pool: int = 8, patience: float = 3.0, application_name: str = "chatia"
+    dsn: str,
+    *,
+    pool: int = 8,
+    patience: float = 3.0,
+    application_name: str = "chatia",
+    audit_key: bytes = b"",
 ) -> AsyncGenerator[Database]:
     """Connect to Postgres for the length of the block.
 
@@ -236,6 +289,7 @@ async def open_database(
         pool: most connections open at once; they are opened when needed.
         patience: seconds that a statement waits for Postgres to come (back) before it raises.
         application_name: how the connections appear in `pg_stat_activity`.
+        audit_key: what the audit log's links are made with.
 
     Raises:
         DatabaseUnavailable: no connection within `patience` seconds.
@@ -251,7 +305,7 @@ async def open_database(
         )
         try:
             await lanes.open()
-            yield Database(dsn, bridge, lanes)
+            yield Database(dsn, bridge, lanes, audit_key)
         finally:
             with trio.CancelScope(shield=True):
                 await lanes.close()

@@ -7,6 +7,8 @@ import msgspec
 import sqlalchemy as sa
 
 from storage import users
+from storage.acts import current
+from storage.audit_log import audit_log
 from storage.commit_tables import company_stream
 from storage.companies import Company, companies
 from storage.company_settings import company_settings
@@ -86,19 +88,22 @@ async def create_company(database: Database, new: NewCompany, admin: NewUser) ->
 
 
 # Tables on the hot path carry no foreign key to companies, so that a batch locks no company row.
-_UNTIED: Final = (events, outbox, inbound_receipts, early_statuses)
+_UNTIED: Final = (events, audit_log, outbox, inbound_receipts, early_statuses)
 
 
 async def delete_company(database: Database, company_id: CompanyId) -> None:
     """Delete a company with everything it has. Raises NotFound.
 
-    Its actors must be stopped before: rows written meanwhile would be lost.
+    Its actors must be stopped before: rows written meanwhile would be lost. Its audit log goes with
+    it; that it was ended stays in the log of the company of whoever did it.
     """
-    async with database.begin(company_id) as tx:
+    act = current()
+    async with database.begin(company_id if act is None else act.company_id) as tx:
         for table in _UNTIED:
             await tx.execute(sa.delete(table).where(table.c.company_id == company_id))
         if not await tx.execute(sa.delete(companies).where(companies.c.id == company_id)):
             raise NotFound
+        tx.note("end", "companies", company_id)
 
 
 def _defaults(company_id: CompanyId) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ are compiled here and run by the driver directly.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -44,6 +44,7 @@ class Query:
         "_names",
         "_slots",
         "compiled",
+        "effect",
         "is_read",
         "required",
         "sql",
@@ -56,6 +57,8 @@ class Query:
         self.compiled = compiled
         self.sql = str(compiled)
         self.is_read = _is_read(statement, compiled)
+        self.effect = _effect(statement)
+        """What it does to which table, or None where it changes nothing that is named."""
         order = compiled.positiontup or []
         binds = [_bind(compiled, name) for name in order]
         self._slots = tuple((n, b.effective_value) for n, b in zip(order, binds, strict=True))
@@ -162,6 +165,18 @@ def _is_read(statement: Executable, compiled: SQLCompiler) -> bool:
     if not isinstance(statement, sa.Select | sa.CompoundSelect):
         return False
     return all(getattr(cte.element, "is_select", False) for cte in compiled.ctes or ())
+
+
+def _effect(statement: Executable) -> tuple[str, str] | None:
+    """Name the kind of write and its table."""
+    for kind, write in _WRITES:
+        if isinstance(statement, write):
+            # Exactly str: a quoted name has no JSON.
+            return kind, str(cast("sa.Table", statement.table).name)
+    return None
+
+
+_WRITES: Final = (("insert", sa.Insert), ("update", sa.Update), ("delete", sa.Delete))
 
 
 def _bind(compiled: SQLCompiler, name: str) -> BindParameter[Any]:

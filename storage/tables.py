@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from storage.announcements import announcements
 from storage.api_usages import api_usages
+from storage.audit_log import audit_log
 from storage.baileys import baileys
 from storage.campaigns import campaign_settings, campaign_shippings, campaigns
 from storage.chatbots import chatbot_dialogs, chatbots
@@ -81,6 +82,7 @@ ALL: Final[tuple[sa.Table, ...]] = (
     shards,
     company_stream,
     events,
+    audit_log,
     outbox,
     inbound_receipts,
     early_statuses,

@@ -31,6 +31,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import NoReferencedTableError
 
+from storage.acts import Act, current
 from storage.column_types import ColumnType, column_type
 from storage.encoding import Encoder
 from storage.events import DomainEvent
@@ -67,8 +68,10 @@ class Statement:
         "_order",
         "columns",
         "company_place",
+        "effect",
         "encoder",
         "guarded",
+        "id_place",
         "key_width",
         "kind",
         "number",
@@ -113,6 +116,8 @@ class Statement:
         self.reduces = kind in ("raise", "upsert") or (kind == "update" and not guarded)
         """Whether several rows with one key are reduced to one before they are sent."""
         self.company_place = at.get("company_id")
+        self.id_place = at.get("id")
+        self.effect: tuple[str, str] = (kind, str(table.name))
         self.stage = STAGES[kind] if stage is None else stage
         self.number = next(_numbers)
         self._order: tuple[int, int, int] | None = None
@@ -155,13 +160,15 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """All or nothing: every write and event of one decision.
 
     `address` names the actor (or other single writer) that decided; at most one unit of an address
-    is in flight. Events get consecutive sequence numbers in their company's stream.
+    is in flight. Events get consecutive sequence numbers in their company's stream. Under an `act`
+    (by default the one in force where the unit is made) it bears an entry of the audit log.
     """
 
     company_id: CompanyId
     address: str
     writes: tuple[Write, ...]
     events: tuple[DomainEvent, ...] = ()
+    act: Act | None = msgspec.field(default_factory=current)
 
 
 class Committed(NamedTuple):

@@ -28,6 +28,7 @@ from actors.router.naming import EXPECTED, Naming
 from actors.router.ports import RouterPorts
 from actors.tickets.commands import Delivered, TakeInbound
 from engine import Actor, Address, MailboxPolicy, Turn, handler
+from storage.acts import acting
 from storage.connections import network
 from storage.errors import Poisoned, StorageError
 from storage.ids import CompanyId, ConnectionId
@@ -286,7 +287,8 @@ class RouterActor(Actor, accepts=RouterCommand):
 
 async def _answer(turn: Turn[Any], work: Callable[[T], Awaitable[object]], argument: T) -> None:
     try:
-        turn.reply(await work(argument))
+        with acting(turn.command.act):
+            turn.reply(await work(argument))
     except EXPECTED as error:
         turn.fail(error)
 

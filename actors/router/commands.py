@@ -7,6 +7,7 @@ import msgspec
 from actors.channels.base import Conversation, IdentityChange
 from actors.tickets.commands import Delivered
 from engine import Address, Command
+from storage.acts import Act, current
 from storage.contacts import ContactPatch
 from storage.ids import CompanyId, ConnectionId, ContactId
 from storage.views import ContactView
@@ -23,6 +24,7 @@ class RouterCommand(Command[R_co], frozen=True, kw_only=True):
     """A command to the router of a company."""
 
     company_id: CompanyId
+    act: Act | None = msgspec.field(default_factory=current)
 
     @property
     def to(self) -> Address:

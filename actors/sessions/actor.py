@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import trio
 
+from actors.acts import handler
 from actors.channels.base import Account, Channel, Rejected
 from actors.channels.registry import UnknownChannel
 from actors.errors import AccountRefused, NotConnected, UnknownConnection
@@ -38,8 +39,8 @@ from engine import (
     MailboxPolicy,
     Refusal,
     Turn,
-    handler,
 )
+from storage.acts import acting
 from storage.connections import Connection, connections
 from storage.errors import Conflict, NotFound, OutcomeUnknown, StorageError
 from storage.ids import CompanyId, ConnectionId, OutboxId
@@ -172,7 +173,8 @@ class SessionActor(Actor, accepts=SessionCommand):
 
     async def _start(self, turn: Turn[StartSession], wanted: int) -> None:
         try:
-            turn.reply(await self._started(wanted))
+            with acting(turn.command.act):
+                turn.reply(await self._started(wanted))
         except (Refusal, StorageError) as error:
             turn.fail(error)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from actors.channels.base import InboundStatus
 from engine import Address, Command
+from storage.acts import Act, current
 from storage.ids import CompanyId, ConnectionId, OutboxId
 from storage.outbox import OutboxRow
 from storage.views import ConnectionView
@@ -23,6 +24,7 @@ class SessionCommand(Command[R_co], frozen=True, kw_only=True):
 
     company_id: CompanyId
     connection_id: ConnectionId
+    act: Act | None = msgspec.field(default_factory=current)
 
     @property
     def to(self) -> Address:

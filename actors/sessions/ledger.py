@@ -14,6 +14,7 @@ from actors.channels.base import InboundStatus
 from actors.sessions.commands import StatusesApplied
 from actors.sessions.ports import SessionPorts
 from actors.sessions.settling import Delta, Facts, RowChange, Settlement
+from storage.acts import current
 from storage.early_statuses import EarlyStatus
 from storage.errors import (
     Conflict,
@@ -37,10 +38,12 @@ class Entry:
     """One thing to commit. `applied` is filled for reports.
 
     `known` are provider ids that somebody else has committed. `tries` counts refusals; reports
-    that were refused twice leave their provider id to the message that has it.
+    that were refused twice leave their provider id to the message that has it. What a person does
+    (`act`) is a unit of its own, which the audit log tells of.
     """
 
     __slots__ = (
+        "act",
         "applied",
         "deltas",
         "done",
@@ -63,6 +66,7 @@ class Entry:
         events: Sequence[DomainEvent] = (),
         known: Sequence[str] = (),
     ) -> None:
+        self.act = current()
         self.known = known
         self.tries = 0
         self.rows = rows
@@ -139,10 +143,13 @@ class Ledger:
                 for report in self._queue[0].reports
                 if report.outbox_id is not None
             }
-            if batch and mine & rows:
+            acted = self._queue[0].act is not None
+            if batch and (mine & rows or acted):
                 break
             rows |= mine
             batch.append(self._queue.popleft())
+            if acted:
+                break
         return batch
 
     async def _commit(self, batch: list[Entry]) -> None:
@@ -180,6 +187,7 @@ class Ledger:
                 address=self.address,
                 writes=tuple(writes),
                 events=tuple(events),
+                act=batch[0].act,
             )
             try:
                 await self._ports.saver.save(unit)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from actors.acts import handler
 from actors.channels.base import Inbound
 from actors.errors import InvalidRequest, Moved, UnknownContact, UnknownMessage
 from actors.sessions.commands import ProviderIdsKnown
@@ -34,7 +35,7 @@ from actors.tickets.commands import (
 from actors.tickets.deciding import Decider, Rule, UnknownHere
 from actors.tickets.decision import Decision
 from actors.tickets.ports import TicketPorts
-from engine import Actor, ActorStopped, Address, MailboxFull, MailboxPolicy, Turn, handler
+from engine import Actor, ActorStopped, Address, MailboxFull, MailboxPolicy, Turn
 from storage.errors import (
     Conflict,
     Duplicate,

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from actors.channels.base import Inbound, Outbound
 from engine import Address, Command
+from storage.acts import Act, current
 from storage.ids import (
     CompanyId,
     ConnectionId,
@@ -35,6 +36,7 @@ class TicketCommand(Command[R_co], frozen=True, kw_only=True):
 
     company_id: CompanyId
     contact_id: ContactId
+    act: Act | None = msgspec.field(default_factory=current)
 
     @property
     def to(self) -> Address:

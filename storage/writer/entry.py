@@ -7,6 +7,8 @@ from typing import Any, Literal
 import trio
 from trio.lowlevel import Abort
 
+from storage.acts import Change
+from storage.audit_chain import written
 from storage.column_types import json_text, refuse
 from storage.errors import StorageError
 from storage.events import DomainEvent
@@ -30,6 +32,7 @@ class Entry:
 
     __slots__ = (
         "address",
+        "audit",
         "company_id",
         "error",
         "event_rows",
@@ -53,7 +56,9 @@ class Entry:
         writes, size = encode_writes(unit)
         self.writes: list[EncodedWrite] = writes
         self.event_rows: list[tuple[str, str]] = encode_events(unit)
-        self.size = size + _EVENT_COST * len(self.event_rows)
+        self.audit: str | None = None if unit.act is None else written(unit.act, changes_of(unit))
+        """The entry of the audit log that is committed with the unit, if somebody acted."""
+        self.size = size + _EVENT_COST * len(self.event_rows) + len(self.audit or "")
         self.lock = lock
         self.withdraw = withdraw
         self.state: State = "queued"
@@ -78,6 +83,15 @@ class Entry:
     def refuse(self, error: BaseException) -> None:
         """Remember why the unit was not written; the producer is told with the batch."""
         self.error = error
+
+
+def changes_of(unit: Unit) -> list[Change]:
+    """What a unit does to which rows."""
+    changes: list[Change] = []
+    for statement, values in unit.writes:
+        place = statement.id_place
+        changes.append((*statement.effect, None if place is None else values[place]))
+    return changes
 
 
 def encode_writes(unit: Unit) -> tuple[list[EncodedWrite], int]:

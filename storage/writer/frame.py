@@ -14,7 +14,7 @@ from storage import faults
 from storage.writer.entry import Entry
 from storage.writer.refusals import Outcome, Refusals
 from storage.writer.rows import Pass
-from storage.writer.session import Session
+from storage.writer.session import Head, Session
 from storage.writer.streams import Streams
 
 WORK_LIMIT = 10.0
@@ -31,11 +31,14 @@ class Frame:
     `left` were not stored when `run` raised before COMMIT, and nobody knows when it raised after.
     """
 
-    def __init__(self, session: Session, shard: int, epoch: int, streams: Streams) -> None:
+    def __init__(
+        self, session: Session, shard: int, epoch: int, streams: Streams, audit_key: bytes
+    ) -> None:
         self._session = session
         self._shard = shard
         self._epoch = epoch
         self._streams = streams
+        self._audit_key = audit_key
         self.left: list[Entry] = []
         self.later: list[Entry] = []
         self.refused: list[Entry] = []
@@ -68,23 +71,25 @@ class Frame:
         faults.hit("writer.taken", cut=session.terminate)
         self.batch = uuid4()
         await session.begin(self._shard, self._epoch, self.batch)
-        last = await self._lock_streams()
+        heads = await self._lock_streams()
         if not self.left:
             await session.rollback()
             return
-        work = Pass(self.left, last)
+        work = Pass(self.left, heads, self._audit_key)
         refusals = await self._write(work)
         faults.hit("writer.claimed", cut=session.terminate)
         if refusals is not None:
             await session.rollback()
             self._drop(refusals)
             return
-        if work.events[0]:
-            await session.store_events(work.events, work.last)
+        if work.heads:
+            await session.store_events(work.events, work.audit, work.heads)
         await self._commit()
 
-    async def _lock_streams(self) -> dict[int, int]:
-        companies = {entry.company_id for entry in self.left if entry.event_rows}
+    async def _lock_streams(self) -> dict[int, Head]:
+        companies = {
+            entry.company_id for entry in self.left if entry.event_rows or entry.audit is not None
+        }
         if not companies:
             return {}
         last, busy = await self._streams.lock(self._session, sorted(companies))

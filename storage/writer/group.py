@@ -213,6 +213,7 @@ async def open_writer(
             lock=writer._lock,  # noqa: SLF001 (the writer is made here)
             report=writer.report,
             fenced=owner.lost.set,
+            audit_key=database.audit_key,
         )
         for shard, epoch in sorted(owner.epochs.items())
     ]

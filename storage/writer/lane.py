@@ -46,6 +46,7 @@ class Lane:
         lock: Lock,
         report: Callable[[Verdicts], None],
         fenced: Callable[[], None],
+        audit_key: bytes = b"",
     ) -> None:
         self.shard = shard
         self.epoch = epoch
@@ -59,6 +60,7 @@ class Lane:
         self._application_name = application_name
         self._report = report
         self._fenced = fenced
+        self._audit_key = audit_key
         self._streams = Streams()
         self._session: Session | None = None
         self._armed = False
@@ -166,7 +168,7 @@ class Lane:
             session = await self._connected()
         except DatabaseUnavailable as error:
             return await self._retry(part, error)
-        frame = Frame(session, self.shard, self.epoch, self._streams)
+        frame = Frame(session, self.shard, self.epoch, self._streams, self._audit_key)
         before = session.round_trips
         failure: Exception | None = None
         try:

@@ -1,11 +1,14 @@
 """The rows of one pass: units turned sideways into one set of columns per statement."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from storage.array_literals import array_literal
+from storage.audit_chain import link
 from storage.unit import Statement
 from storage.writer.entry import Entry
+from storage.writer.session import Head
 
 Values = tuple[Any, ...]
 
@@ -65,17 +68,20 @@ def _merged(statement: Statement, old: Values, new: Values) -> Values:
 class Pass:
     """One attempt at a set of entries: numbers given, rows grouped by statement."""
 
-    def __init__(self, entries: Sequence[Entry], last: dict[int, int]) -> None:
-        """Number the events; `last` holds each company's last number and is advanced."""
+    def __init__(self, entries: Sequence[Entry], heads: dict[int, Head], audit_key: bytes) -> None:
+        """Number the events and tie the audit log's entries; `heads` are advanced."""
         self.groups: dict[Statement, Rows] = {}
         companies: list[int] = []
         seqs: list[int] = []
         kinds: list[str] = []
         ids: list[str] = []
+        self.audit: tuple[list[Any], ...] = ([], [], [], [], [])
+        """Columns: company, number, time, entry, link in hex."""
         for entry in entries:
             if entry.event_rows:
                 company_id = entry.company_id
-                seq = last[company_id]
+                head = heads[company_id]
+                seq = head.seq
                 entry.first_seq = seq + 1
                 for kind, text in entry.event_rows:
                     seq += 1
@@ -83,10 +89,23 @@ class Pass:
                     seqs.append(seq)
                     kinds.append(kind)
                     ids.append(text)
-                last[company_id] = seq
+                head.seq = seq
+            if entry.audit is not None:
+                self._note(entry, heads[entry.company_id], audit_key)
             self._add(entry)
         self.events = (companies, seqs, kinds, ids)
-        self.last = last
+        self.heads = heads
+
+    def _note(self, entry: Entry, head: Head, key: bytes) -> None:
+        assert entry.audit is not None
+        at = datetime.now(UTC)
+        head.audit_seq += 1
+        text = entry.audit.encode()
+        tied = link(key, head.audit_hash, entry.company_id, head.audit_seq, at, text)
+        head.audit_hash = tied
+        row = (entry.company_id, head.audit_seq, at, entry.audit, tied.hex())
+        for column, value in zip(self.audit, row, strict=True):
+            column.append(value)
 
     def _add(self, entry: Entry) -> None:
         groups = self.groups

@@ -1,6 +1,7 @@
 """The lane's connection: prepared statements and the fixed statements of every batch."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,7 +42,7 @@ END $$
 """
 
 LOCK_STREAMS = (
-    "SELECT company_id, last_seq FROM company_stream WHERE company_id = ANY($1::bigint[])"
+    "SELECT company_id, last_seq, audit_seq, audit_hash FROM company_stream WHERE company_id = ANY($1::bigint[])"
     " ORDER BY 1 FOR NO KEY UPDATE SKIP LOCKED"
 )
 ADD_STREAMS = (
@@ -56,6 +57,20 @@ STORE_EVENTS = (
     " UPDATE company_stream AS s SET last_seq = u.c1"
     " FROM unnest($5::text::bigint[], $6::text::bigint[]) AS u (c0, c1) WHERE s.company_id = u.c0"
 )
+STORE_EVENTS_AND_AUDIT = (
+    "WITH stored AS (INSERT INTO events (company_id, seq, kind, ids)"
+    " SELECT u.c0, u.c1, u.c2, u.c3::jsonb FROM unnest("
+    "$1::text::bigint[], $2::text::bigint[], $3::text::text[], $4::text::text[])"
+    " AS u (c0, c1, c2, c3)),"
+    " noted AS (INSERT INTO audit_log (company_id, seq, at, entry, hash)"
+    " SELECT u.c0, u.c1, u.c2, u.c3::jsonb, decode(u.c4, 'hex') FROM unnest("
+    "$5::text::bigint[], $6::text::bigint[], $7::text::timestamptz[], $8::text::text[],"
+    " $9::text::text[]) AS u (c0, c1, c2, c3, c4))"
+    " UPDATE company_stream AS s SET last_seq = u.c1, audit_seq = u.c2,"
+    " audit_hash = decode(u.c3, 'hex')"
+    " FROM unnest($10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[])"
+    " AS u (c0, c1, c2, c3) WHERE s.company_id = u.c0"
+)
 MARKER = "SELECT epoch, batch FROM shards WHERE id = $1 FOR UPDATE"
 
 
@@ -64,6 +79,17 @@ class Marker(NamedTuple):
 
     epoch: int
     batch: UUID | None
+
+
+class Head:
+    """Where a company's stream and audit log end; a pass moves its own copy on."""
+
+    __slots__ = ("audit_hash", "audit_seq", "seq")
+
+    def __init__(self, seq: int, audit_seq: int, audit_hash: bytes | None) -> None:
+        self.seq = seq
+        self.audit_seq = audit_seq
+        self.audit_hash = audit_hash
 
 
 class Session:
@@ -119,20 +145,27 @@ class Session:
             raise Fenced(message)
         faults.hit("writer.fenced", cut=self.terminate)
 
-    async def lock_streams(self, companies: list[int]) -> dict[int, int]:
-        """Lock the stream rows that nobody else holds; returns each one's last number."""
-        return {row[0]: row[1] for row in await self.fetch(LOCK_STREAMS, companies)}
+    async def lock_streams(self, companies: list[int]) -> dict[int, Head]:
+        """Lock the stream rows that nobody else holds; returns where each one ends."""
+        rows = await self.fetch(LOCK_STREAMS, companies)
+        return {row[0]: Head(row[1], row[2], row[3]) for row in rows}
 
     async def add_streams(self, companies: list[int]) -> None:
         """Make the stream rows of new companies."""
         await self.fetch(ADD_STREAMS, companies)
 
     async def store_events(
-        self, events: tuple[list[int], list[int], list[str], list[str]], last: dict[int, int]
+        self, events: Sequence[list[Any]], audit: Sequence[list[Any]], heads: dict[int, Head]
     ) -> None:
-        """Insert the events and advance the companies' streams."""
-        columns = (*events, list(last), list(last.values()))
-        await self.fetch(STORE_EVENTS, *[array_literal(column) for column in columns])
+        """Insert the events and the audit log's entries, and advance the companies' streams."""
+        columns = [*events, *audit, list(heads)] if audit[0] else [*events, list(heads)]
+        columns.append([head.seq for head in heads.values()])
+        if audit[0]:
+            columns.append([head.audit_seq for head in heads.values()])
+            hashes = (head.audit_hash for head in heads.values())
+            columns.append([None if one is None else one.hex() for one in hashes])
+        sql = STORE_EVENTS_AND_AUDIT if audit[0] else STORE_EVENTS
+        await self.fetch(sql, *[array_literal(column) for column in columns])
 
     async def commit(self) -> None:
         """Send COMMIT and await its answer."""

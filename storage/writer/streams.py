@@ -3,7 +3,7 @@
 import logging
 import time
 
-from storage.writer.session import Session
+from storage.writer.session import Head, Session
 
 _log = logging.getLogger(__name__)
 
@@ -18,8 +18,10 @@ class Streams:
         self._known: set[int] = set()
         self._busy_since: dict[int, float] = {}
 
-    async def lock(self, session: Session, companies: list[int]) -> tuple[dict[int, int], set[int]]:
-        """Lock what is free; returns each company's last number, and the companies to skip."""
+    async def lock(
+        self, session: Session, companies: list[int]
+    ) -> tuple[dict[int, Head], set[int]]:
+        """Lock what is free; returns where each company's stream ends, and the companies to skip."""
         last = await session.lock_streams(companies)
         if len(last) == len(companies):
             if self._busy_since:
@@ -36,7 +38,7 @@ class Streams:
             self._seen_busy(company)
         return last, busy
 
-    def _seen_free(self, companies: "dict[int, int] | list[int]") -> None:
+    def _seen_free(self, companies: "dict[int, Head] | list[int]") -> None:
         for company in companies:
             self._busy_since.pop(company, None)
 

@@ -118,9 +118,9 @@ async def _fill(database: Database, place: Place) -> None:
         "connection_id": place.connection_id,
     }
     texts = dict.fromkeys(("alias", "channel", "provider_id", "key"), "x")
-    blobs = dict.fromkeys(("sealed", "request_digest", "body", "payload"), b"x")
+    blobs = dict.fromkeys(("sealed", "request_digest", "body", "payload", "hash"), b"x")
     blobs["digest"] = str(place.company_id).encode()  # unique over all companies
-    other = {"id": "family", "expires_at": NOON, "ack": 1, "seq": 1}
+    other = {"id": "family", "expires_at": NOON, "at": NOON, "ack": 1, "seq": 1, "entry": [1]}
     values = known | texts | blobs | other
     for table in metadata.sorted_tables:
         if "company_id" not in table.c or await _count(database, table, place.company_id):
