@@ -22,6 +22,7 @@ from actors.mailer import Mailer, SmtpConfig
 from actors.media import LocalMediaStore
 from actors.tree import DomainPorts, build_tree, open_publisher
 from api.api_tokens import ApiTokens
+from api.audit import Audit, chain_key
 from api.auth import Auth
 from api.console.routes import console, docs
 from api.edge import EdgeLimits, open_listeners, serve_edge
@@ -107,7 +108,9 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
         faults.arm(settings.fault)
     await upgrade(dsn)
     async with (
-        open_database(dsn, pool=settings.database_pool) as database,
+        open_database(
+            dsn, pool=settings.database_pool, audit_key=chain_key(settings.secrets.data_key)
+        ) as database,
         owner_lock(database, take_over=take_over) as owner,
         open_http_client(HttpConfig(origins=(settings.graph_url,))) as http,
     ):
@@ -151,6 +154,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                     database=database,
                     system=system,
                     auth=auth,
+                    audit=Audit(settings.secrets.data_key),
                     api_tokens=ApiTokens(doors, snapshots, settings.api_rate_per_minute),
                     idempotency=Idempotency(database, domain.epoch),
                     snapshots=snapshots,

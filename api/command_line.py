@@ -1,4 +1,4 @@
-"""What the command `chatia` understands: serve, make users, back up and restore."""
+"""What the command `chatia` understands: serve, make users, back up, restore, check the audit."""
 
 import argparse
 import getpass
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from api.commands import back_up, create_user, restore
+from api.commands import back_up, create_user, restore, verify_audit
 from api.logs import configure
 from api.serving import serve
 from api.settings import Settings, SettingsError, read_settings
@@ -30,7 +30,7 @@ def run(arguments: list[str] | None = None) -> int:
         )
         configure(settings.log_level)
         with _postgres(settings) as postgres:
-            options.run(settings, postgres, options)
+            status = options.run(settings, postgres, options) or 0
     except* (SettingsError, PostgresFailed, StorageError, OSError) as failed:
         for error in _each(failed):
             print(f"chatia: {error}", file=sys.stderr)
@@ -122,6 +122,28 @@ def _restore(
     print("restored")
 
 
+def _head(text: str) -> tuple[int, bytes]:
+    seq, _, link = text.partition(":")
+    return int(seq), bytes.fromhex(link)
+
+
+def _verify(
+    settings: Settings, postgres: EmbeddedPostgres | None, options: argparse.Namespace
+) -> int:
+    if options.since is not None and options.company is None:
+        message = "--since is one company's head: name it with --company"
+        raise SettingsError(message)
+    verdicts = trio.run(
+        verify_audit, settings, _dsn(settings, postgres), options.company, options.since
+    )
+    for verdict in verdicts:
+        head = verdict.head
+        end = f"{head.audit_seq}:{(head.audit_hash or b'').hex()}"
+        found = "; ".join(verdict.faults) or "ok"
+        print(f"company {head.company_id}: {verdict.entries} entries, head {end}: {found}")
+    return 1 if any(verdict.faults for verdict in verdicts) else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="chatia", description=__doc__)
     parser.add_argument("--data", type=Path, help="data folder (default: the user's)")
@@ -157,6 +179,21 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--super", action="store_true", help="an operator of the installation")
     create.add_argument("--company", type=int, default=1, metavar="ID")
     create.set_defaults(run=_create_user)
+
+    audit = commands.add_parser("audit", help="check the audit log").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    verify = audit.add_parser(
+        "verify", parents=[same], help="look for entries that were altered, removed or put in"
+    )
+    verify.add_argument("--company", type=int, metavar="ID", help="one company (default: all)")
+    verify.add_argument(
+        "--since",
+        type=_head,
+        metavar="SEQ:HASH",
+        help="a head printed earlier and kept elsewhere: shows also an end that was cut off",
+    )
+    verify.set_defaults(run=_verify)
 
     for name, action, text in (
         ("backup", _backup, "write the database to a file"),

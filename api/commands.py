@@ -1,12 +1,16 @@
 """What the command line does besides serving."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from api.audit import chain_key
 from api.passwords import Passwords
 from api.settings import Settings
-from storage import backup, companies, users
+from storage import audit_log, backup, companies, users
+from storage.audit_chain import GENESIS
+from storage.audit_log import Verdict
 from storage.database import open_database
 from storage.errors import NotFound
 from storage.founding import NewCompany, create_company
@@ -59,3 +63,20 @@ async def restore(dsn: str, file: Path) -> None:
     """Fill an empty database from a file, then bring it to the newest schema."""
     await backup.restore(dsn, file)
     await upgrade(dsn)
+
+
+async def verify_audit(
+    settings: Settings, dsn: str, company: int | None, since: tuple[int, bytes] | None
+) -> Sequence[Verdict]:
+    """Check the audit log of one company, or of all.
+
+    `since` is a head of the one company that was printed before: the entries up to it are taken as
+    they were, and an end that was cut off shows.
+    """
+    key = chain_key(settings.secrets.data_key)
+    async with open_database(dsn, pool=1) as database:
+        return [
+            await audit_log.verify(database, head, key=key, since=since or (0, GENESIS))
+            for head in await audit_log.heads(database)
+            if company in (None, head.company_id)
+        ]

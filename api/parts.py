@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.mailer import Mailer
     from actors.media import MediaStore
     from api.api_tokens import ApiTokens
+    from api.audit import Audit
     from api.auth import Auth
     from api.idempotency import Idempotency
     from api.metrics import Metrics
@@ -30,6 +31,7 @@ class Parts:
     database: "Database"
     system: "System"
     auth: "Auth"
+    audit: "Audit"
     api_tokens: "ApiTokens"
     idempotency: "Idempotency"
     snapshots: "SnapshotCache"

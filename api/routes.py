@@ -11,6 +11,7 @@ from api.endpoint.table import RouteTable
 from api.openapi import document
 from api.resources import (
     announcements,
+    audit_log,
     auth,
     campaigns,
     chatbots,
@@ -112,6 +113,7 @@ def endpoints() -> Iterator[Endpoint]:
         later,
         operations,
         events,
+        audit_log,
         whatsapp,
     ):
         yield from module.routes

@@ -14,7 +14,7 @@ import trio
 
 from api.endpoint import Ctx, Endpoint
 from api.endpoint.coverage import check_coverage
-from api.endpoint.handling import encoded
+from api.endpoint.handling import called, encoded
 from api.errors import Detail, ErrorBody, Forbidden, Invalid, Missing, problem
 from api.http_types import Request, Response
 from api.logs import bound
@@ -82,11 +82,11 @@ async def _run(
     ctx = Ctx(request, parts, principal)
 
     async def work() -> Response:
-        return encoded(endpoint, await endpoint.handler(ctx, **arguments))
+        return encoded(endpoint, await called(endpoint, ctx, arguments))
 
     with bound(company=principal.company_id, user=principal.user_id):
         if not key:
-            return await endpoint.handler(ctx, **arguments)
+            return await called(endpoint, ctx, arguments)
         response = await parts.idempotency.once(request, ctx.company_id, ctx.user_id, work)
     if response.status >= 400:
         refused = msgspec.json.decode(response.body, type=ErrorBody)

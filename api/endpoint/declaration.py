@@ -35,6 +35,8 @@ Converter = Callable[[str], Any]
 class Endpoint:
     """One declared route; everything a transport, a document or a test wants to know of it.
 
+    `audited` is for a GET that changes something all the same; other methods always are.
+
     What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
     transaction that adds). `lacks` is what an installation may be without; it then answers 501.
@@ -50,6 +52,7 @@ class Endpoint:
     deadline: float | None = None
     strict: bool = False
     built: bool = True
+    audited: bool = False
     body_limit: int | None = None
     feature: Feature | None = None
     paid: bool = False
@@ -64,9 +67,14 @@ class Endpoint:
     query: Decoder[Any] | None = field(default=None, repr=False)
 
     @cached_property
+    def noun(self) -> str:
+        """The handler's module: what the endpoint is about."""
+        return self.handler.__module__.rpartition(".")[2]
+
+    @cached_property
     def name(self) -> str:
-        """A stable name: the handler's module and name."""
-        return f"{self.handler.__module__.rpartition('.')[2]}.{self.handler.__name__}"
+        """A stable name: the noun and the handler's name."""
+        return f"{self.noun}.{self.handler.__name__}"
 
     @property
     def summary(self) -> str:

@@ -17,6 +17,7 @@ from api.http_types import Raw, Reply, Request, Response, Stream
 from api.logs import bound
 from api.parts import Parts
 from storage import faults
+from storage.acts import acting
 from storage.errors import NotFound
 
 log = logging.getLogger("api.requests")
@@ -87,7 +88,15 @@ def _authority(endpoint: Endpoint, request: Request, parts: Parts) -> Authentica
 
 
 async def _called(endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Response:
-    return encoded(endpoint, await endpoint.handler(ctx, **arguments))
+    return encoded(endpoint, await called(endpoint, ctx, arguments))
+
+
+async def called(endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Any:
+    """The handler's result; what it changes is noted as the caller's act."""
+    if endpoint.method == "GET" and not endpoint.audited:
+        return await endpoint.handler(ctx, **arguments)
+    with acting(ctx.parts.audit.act(endpoint, ctx, arguments)):
+        return await endpoint.handler(ctx, **arguments)
 
 
 def _arguments(endpoint: Endpoint, values: list[str], request: Request) -> dict[str, Any]:

@@ -111,3 +111,35 @@ def test_every_command_of_the_readme_is_understood():
     assert {line.split()[0] for line in told} >= {"serve", "user", "backup", "restore"}
     for line in told:
         assert _parser().parse_args(line.split()).run
+
+
+async def test_audit_verify_finds_a_doctored_log_and_a_cut_end(world: World, tmp_path: Path):
+    database, a = world.app.parts.database, world.a
+    for name in ("One", "Two", "Three"):
+        await world.call("PUT", f"/contacts/{a.contact_id}", {"name": name}, token=a.admin)
+
+    async def verify(*more: str) -> tuple[int, str]:
+        done = await chatia(
+            "audit", "verify", *more, "--data", str(tmp_path), DATABASE_URL=database.dsn
+        )
+        return done.returncode, done.stdout.decode()
+
+    status, text = await verify()
+    assert status == 0
+    assert f"company {a.id}: 3 entries, head 3:" in text
+    (kept,) = re.findall(rf"company {a.id}: .* head (\S+):", text)
+    assert await verify("--company", str(a.id), "--since", kept) == (
+        0,
+        f"company {a.id}: 0 entries, head {kept}: ok\n",
+    )
+    second = "SELECT hash FROM audit_log WHERE company_id = :company AND seq = 2"
+    mine = {"company": int(a.id)}
+    cut = "UPDATE company_stream SET audit_seq = 2, audit_hash = ({}) WHERE company_id = :company"
+    for statement in ("DELETE FROM audit_log WHERE company_id = :company AND seq = 3", cut):
+        await database.execute(sa.text(statement.format(second)).bindparams(**mine))
+    assert (await verify("--company", str(a.id)))[0] == 0
+    assert (await verify("--company", str(a.id), "--since", kept))[0] == 1
+    rewritten = "UPDATE audit_log SET entry = entry || '{{\"user_id\"\\: 9}}' WHERE seq = 1"
+    await database.execute(sa.text(rewritten.format()))
+    status, text = await verify()
+    assert (status, "entry 1 was altered" in text) == (1, True)

@@ -1,0 +1,113 @@
+"""Every mutating route, called so that it does something: for tests over all of them."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from api.endpoint.declaration import Endpoint
+from api.routes import table
+from tests.api.conftest import Company, World
+from tests.api.endpoint.conftest import Answer
+from tests.api.rows import OPERATORS, samples, stock
+from tests.api.test_every_route import body_of, path_of, token_for
+from tests.api.test_plain_nouns import PNG, form
+
+BODIES: dict[str, Callable[[Company], Any]] = {
+    "tickets.create": lambda c: {"contactId": c.rows["spare_contact_id"]},
+    "tickets.update": lambda c: {"userId": c.user_id, "status": "open"},
+    "messages.react": lambda c: {"type": "👍"},
+    "messages.react_there": lambda c: {"type": "❤️"},
+    "contacts.update": lambda c: {"name": "Renamed"},
+    "contacts.block": lambda c: {"active": False},
+    "connections.create": lambda c: {"name": "Another"},
+    "connections.update": lambda c: {"name": "Renamed"},
+    "departments.update": lambda c: {"name": "Renamed"},
+    "users.update": lambda c: {"name": "Renamed"},
+    "tags.create": lambda c: {"name": "Another"},
+    "tags.update": lambda c: {"name": "Renamed", "kanban": 1},
+    "tagging.tag_contact": lambda c: {"contactId": c.contact_id, "tags": [{"id": c.tag_id}]},
+    "tagging.set_wallets": lambda c: {"wallets": [c.user_id]},
+    "settings.write_setting": lambda c: {"value": "1"},
+    "settings.write_installation": lambda c: {"value": "1"},
+    "chats.say": lambda c: {"message": "hi"},
+    "company_book.create": lambda c: {"name": "New", "email": "first@new.test"},
+    "company_book.update": lambda c: {"name": "Renamed"},
+    "flows.rename": lambda c: {"flowId": c.rows["flow_id"], "name": "g"},
+    "flows.duplicate": lambda c: {"flowId": c.rows["flow_id"]},
+    "flows.draw": lambda c: {"idFlow": c.rows["flow_id"], "nodes": [], "connections": []},
+    "flows.change_start": lambda c: {"id": c.rows["flow_campaign_id"], "name": "s", "phrase": "x"},
+    "contact_files.import_one": lambda c: {"number": "5511999990007", "tags": "fresh"},
+    "front.announce_version": lambda c: {"version": "3"},
+    "external_messages.send": lambda c: {"number": "5511999990009", "body": "hi"},
+    "invoices.create": lambda c: {"companyId": c.id, "value": "1"},
+    "campaigns.save_settings": lambda c: {"settings": {"longerIntervalAfter": 30}},
+}
+"""Bodies beyond those of `test_every_route`."""
+
+TABLES = ("contact_files", "mailing_lists")
+"""Nouns whose files are lists of contacts."""
+
+LAST = (
+    "tickets.remove",
+    "contacts.remove",
+    "departments.remove",
+    "connections.stop",
+    "connections.remove",
+)
+"""Deletions that take others' rows along."""
+
+OF_B = {"company_book.remove"}
+OWN_MESSAGE = {"messages.edit", "messages.edit_there", "messages.remove"}
+
+
+async def mutated(world: World) -> AsyncIterator[tuple[Endpoint, Answer]]:
+    """Call each built mutating route of a person or program once, deletions last."""
+    await stock(world)
+    for number in ("5511999991111", "5511999992222"):
+        made = await world.call(
+            "POST", "/contacts", {"name": "S", "number": number}, token=world.a.admin
+        )
+        world.a.rows["spare_contact_id"] = made.json()["id"]
+    path = f"/messages/{world.a.ticket_id}"
+    sent = await world.call("POST", path, {"body": "mine"}, token=world.a.admin)
+    world.a.rows["own_message_id"] = sent.json()["id"]
+    found = [e for e in table() if e.built and e.method != "GET" and not e.guard.public]
+    for endpoint in sorted(found, key=_place):
+        yield endpoint, await _called(world, endpoint)
+
+
+def _place(endpoint: Endpoint) -> tuple[bool, int, int]:
+    """Deletions last, children before parents."""
+    if endpoint.method != "DELETE":
+        return False, 0, 0
+    last = LAST.index(endpoint.name) + 1 if endpoint.name in LAST else 0
+    return True, last, -len(endpoint.path)
+
+
+async def _called(world: World, endpoint: Endpoint) -> Answer:
+    company = world.b if endpoint.name in OF_B else world.a
+    if endpoint.name in OWN_MESSAGE:
+        company = msgspec.structs.replace(company, message_id=company.rows["own_message_id"])
+    path, token = path_of(endpoint, company), token_for(endpoint, world)
+    body = _body(endpoint, company)
+    if endpoint.uploads and endpoint.name not in BODIES and "send" not in endpoint.name:
+        line = f"name,number\nAna,55119{len(endpoint.path):08}\n"
+        content = line.encode() if endpoint.noun in TABLES else PNG
+        raw, headers = form("file", "upload", content)
+        return await world.client(endpoint.method, path, body=raw, headers=headers, token=token)
+    return await world.call(endpoint.method, path, body, token=token)
+
+
+def _body(endpoint: Endpoint, company: Company) -> Any:
+    build = BODIES.get(endpoint.name)
+    if build is not None:
+        return build(company)
+    shared = [(key, path, body) for key, (path, body) in OPERATORS.items()]
+    for key, path, body in [*samples(company, company.rows), *shared]:
+        if endpoint.path in (path, f"{path}/{{{key}}}"):
+            return {
+                name: f"{value}{len(endpoint.method)}" if name in ("name", "number") else value
+                for name, value in body.items()
+            }
+    return body_of(endpoint, company)
