@@ -11,6 +11,7 @@ from msgspec import UNSET
 from api.endpoint.context import Ctx
 from api.endpoint.declaration import Endpoint
 from storage.acts import Act, Field
+from storage.ids import CompanyId, UserId
 
 _SECRET = ("password", "token", "secret", "apikey", "senha")
 _DIGEST = 16
@@ -44,6 +45,18 @@ class Audit:
             action=endpoint.handler.__name__,
             row=ids[0] if ids else None,
             fields=self._fields(arguments),
+        )
+
+    def person(
+        self, company_id: CompanyId, user_id: UserId | None, noun: str, action: str, address: str
+    ) -> Act:
+        """The act of somebody who is known without a login: by a mailed token, by signing up."""
+        return Act(
+            company_id=company_id,
+            user_id=user_id,
+            address=self.digest(address) if address else "",
+            noun=noun,
+            action=action,
         )
 
     def digest(self, value: str) -> str:

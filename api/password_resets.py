@@ -9,6 +9,8 @@ import trio
 from api.errors import Detail, NotAvailable, ResetExpired, ResetInvalid
 from api.parts import Parts
 from storage import mails, password_resets, refresh_families, users
+from storage.acts import acting
+from storage.ids import CompanyId, UserId
 from storage.mails import Mail
 from storage.users import Login, UserPatch
 
@@ -48,6 +50,14 @@ async def use(parts: Parts, email: str, token: str, password: str, address: str)
         raise ResetExpired
     hashed = await parts.auth.passwords.hash(password)
     company_id, user_id = found.company_id, found.user_id
+    act = parts.audit.person(company_id, user_id, "passwords", "reset", address)
+    with acting(act):
+        await _set(parts, company_id, user_id, token, hashed)
+
+
+async def _set(
+    parts: Parts, company_id: CompanyId, user_id: UserId, token: str, hashed: str
+) -> None:
     async with parts.database.begin(company_id) as tx:
         if not await password_resets.use(tx, company_id, user_id, token):
             raise ResetInvalid

@@ -36,7 +36,6 @@ class Endpoint:
     """One declared route; everything a transport, a document or a test wants to know of it.
 
     `audited` is for a GET that changes something all the same; other methods always are.
-
     What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
     transaction that adds). `lacks` is what an installation may be without; it then answers 501.

@@ -1,12 +1,13 @@
 """The audit log over HTTP: every mutation of every route leaves its entry, and only its company's
 admins read it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from api.routes import table
-from storage import audit_log
+from storage import audit_log, password_resets
 from storage.ids import CompanyId
 from tests.api.conftest import Company, World
 from tests.api.mutations import mutated
@@ -16,11 +17,16 @@ NO_ENTRY = {
     "auth.login": "opens a login session, which is its own record (refresh_families)",
     "auth.refresh": "keeps a login session going",
     "auth.logout": "ends a login session",
+    "passwords.forgot": "orders a letter, whoever asks; nothing of the user changes",
+    "passwords.forgot_there": "the same",
     "front.receive_at_root": "a provider's delivery: inbound traffic is in events",
     "whatsapp.receive": "a provider's delivery",
     "whatsapp.receive_connection": "a provider's delivery",
 }
 """Mutating routes that nobody known asks: they leave no entry, and why."""
+
+BY_TOKEN = {"passwords.reset", "passwords.reset_there"}
+"""Public routes whose caller is known by something else than a login: they note whose act it is."""
 
 
 async def newest(world: World, company_id: CompanyId, count: int = 50) -> list[audit_log.Entry]:
@@ -59,7 +65,20 @@ async def test_every_mutation_that_succeeds_leaves_its_entry(world: World):
 
 def test_the_routes_without_an_entry_are_those_that_nobody_known_asks():
     public = {e.name for e in table() if e.built and e.method != "GET" and e.guard.public}
-    assert public == NO_ENTRY.keys()
+    assert public == NO_ENTRY.keys() | BY_TOKEN
+
+
+async def test_a_password_set_by_a_mailed_token_is_its_users_act(world: World):
+    database, a = world.app.parts.database, world.a
+    for path in ("/auth/reset-password", "/resetpasswords/user@a.test/tok-1/new password"):
+        async with database.begin(a.id) as tx:
+            later = datetime.now(UTC) + timedelta(minutes=5)
+            await password_resets.create(tx, a.id, a.user_id, "tok-1", later)
+        body = {"email": "user@a.test", "token": "tok-1", "password": "new password"}
+        assert (await world.call("POST", path.replace(" ", "%20"), body)).status == 200
+        entry = (await newest(world, a.id))[0].entry
+        assert (entry["noun"], entry["action"]) == ("passwords", "reset")
+        assert entry["user_id"] == a.user_id
 
 
 async def read(world: World, token: str, query: str = "") -> list[dict[str, Any]]:
