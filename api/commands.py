@@ -76,7 +76,7 @@ async def verify_audit(
     key = chain_key(settings.secrets.data_key)
     async with open_database(dsn, pool=1) as database:
         return [
-            await audit_log.verify(database, head, key=key, since=since or (0, GENESIS))
+            await audit_log.verify(database, head.company_id, key=key, since=since or (0, GENESIS))
             for head in await audit_log.heads(database)
             if company in (None, head.company_id)
         ]

@@ -71,6 +71,11 @@ _HEADS: Final = prepared(
         company_stream.c.company_id, company_stream.c.audit_seq, company_stream.c.audit_hash
     ).order_by(company_stream.c.company_id)
 )
+_HEAD: Final = prepared(
+    sa.select(
+        company_stream.c.company_id, company_stream.c.audit_seq, company_stream.c.audit_hash
+    ).where(company_stream.c.company_id == _COMPANY)
+)
 _UP_FROM: Final = prepared(
     sa.select(audit_log)
     .where(_t.company_id == _COMPANY, _t.seq > sa.bindparam("after", type_=sa.BigInteger))
@@ -113,18 +118,23 @@ async def page(
 
 
 async def verify(
-    database: Statements, head: Head, *, key: bytes, since: tuple[int, bytes] = (0, GENESIS)
+    database: Statements,
+    company_id: CompanyId,
+    *,
+    key: bytes,
+    since: tuple[int, bytes] = (0, GENESIS),
 ) -> Verdict:
-    """Read a company's chain from `since` up to `head`, as it was read before, and check it.
+    """Read a company's chain from `since` up to where it ends now, and check it.
 
     Every entry has to follow the one before without a gap, fit its link, and the last one has to
     be the head's. `since` is a (seq, hash) that was kept elsewhere. Stops at the first fault: what
-    comes behind it proves nothing.
+    comes behind it proves nothing. Raises NotFound for a company without a stream.
     """
+    head = await database.one(_HEAD, into=Head, company=company_id)
     seq, before = since
     read = 0
     while seq < head.audit_seq:
-        rows = await database.all(_UP_FROM, into=Entry, company=head.company_id, after=seq)
+        rows = await database.all(_UP_FROM, into=Entry, company=company_id, after=seq)
         for row in rows:
             if row.seq != seq + 1:
                 return _fault(head, read, f"entry {seq + 1} is missing")
