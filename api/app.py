@@ -38,6 +38,7 @@ from api.routes import table
 from api.settings import Settings
 from api.sockets import realtime_ports
 from api.stream_commands import StreamCommands
+from api.ticket_lists import TicketLists
 from api.webhooks.doors import Doors
 from engine import open_system
 from storage import faults, users
@@ -164,6 +165,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                     doors=doors,
                     metrics=_metrics(writer, realtime, sink.intake),
                     mailer=_mailer(settings, database, box),
+                    ticket_lists=TicketLists(),
                 )
                 commands.parts = parts
                 await nursery.start(realtime.run)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.idempotency import Idempotency
     from api.metrics import Metrics
     from api.settings import Settings
+    from api.ticket_lists import TicketLists
     from api.webhooks.doors import Doors
     from engine import System
     from storage.database import Database
@@ -40,6 +41,7 @@ class Parts:
     doors: "Doors"
     box: "SecretBox"
     metrics: "Metrics"
+    ticket_lists: "TicketLists"
     mailer: "Mailer | None" = None
     limits: PublicLimits = field(default_factory=PublicLimits)
     users_changed: Callable[[int, int], None] = lambda company_id, user_id: None

@@ -8,14 +8,14 @@ import sqlalchemy as sa
 
 from storage.contacts import Contact, contacts
 from storage.database import Database
-from storage.ids import CompanyId
+from storage.ids import CompanyId, TagId
 from storage.json_rows import document, row_of, rows_of
 from storage.messages import Message, messages
 from storage.metadata import columns_of
 from storage.repo import COUNTED
 from storage.sql import Query, prepared
 from storage.tags import ticket_tags
-from storage.ticket_lists import TagOfTicket, Viewer
+from storage.ticket_lists import Viewer
 from storage.tickets import Ticket, tickets
 
 PAGE: Final = 20
@@ -27,7 +27,7 @@ class MessageRows(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[Message]
     quoted: list[Message]
     contact: Contact | None
-    tags: list[TagOfTicket]
+    tags: list[TagId]
     count: int
 
 
@@ -98,11 +98,14 @@ def _page(everything: bool, without_department: bool) -> Query:
                     contacts.c.company_id == _id("company"), contacts.c.id == _id("contact")
                 )
             ),
-            tags=rows_of(
-                sa.select(ticket_tags.c.ticket_id, ticket_tags.c.tag_id).where(
+            tags=sa.func.array(
+                sa.select(ticket_tags.c.tag_id)
+                .where(
                     ticket_tags.c.company_id == _id("company"),
                     ticket_tags.c.ticket_id == _id("ticket"),
                 )
+                .order_by(ticket_tags.c.tag_id)
+                .scalar_subquery()
             ),
             count=sa.select(sa.func.count()).select_from(counted).scalar_subquery(),
         )

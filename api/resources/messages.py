@@ -211,8 +211,7 @@ async def _page(ctx: Ctx, ticket: Ticket, shown: TicketView | None, number: int)
     before = (number - 1) * message_pages.PAGE
     return MessagePage(
         messages=views,
-        ticket=shown
-        or ticket_view(ticket, rows.contact, [tag.tag_id for tag in rows.tags], snapshot),
+        ticket=shown or ticket_view(ticket, rows.contact, rows.tags, snapshot),
         count=rows.count,
         has_more=rows.count > before + len(views),
     )

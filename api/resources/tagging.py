@@ -6,8 +6,8 @@ from actors.events import ContactChanged, TicketChanged
 from actors.tickets.commands import ContactRenewed
 from api.endpoint import Ctx, Done, Id, Routes
 from api.resources import contacts as contact_book
-from api.resources.tickets import tickets_shown
 from api.resources.visibility import visible_ticket
+from api.ticket_lists import one_shown
 from storage import contacts, tags, ticket_lists
 from storage.ids import ContactId, TagId, TicketId, UserId
 from storage.tickets import Ticket
@@ -120,7 +120,7 @@ async def _renewed(ctx: Ctx, contact_id: ContactId) -> ContactView:
 async def _told(ctx: Ctx, ticket: Ticket) -> TicketView:
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
     shown = await ticket_lists.one(ctx.parts.database, ctx.company_id, ticket.id)
-    (view,) = tickets_shown(shown, snapshot)
+    view = one_shown(shown, snapshot)
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         tx.publish(TicketChanged(company_id=ctx.company_id, ticket=view))
     await _wake(ctx, ticket.contact_id)

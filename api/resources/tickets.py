@@ -1,6 +1,6 @@
 """Tickets: lists as agents may see them, and everything that is done to one."""
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType, field
@@ -20,12 +20,11 @@ from api.errors import Detail, Forbidden, Invalid
 from api.resources.asking import ask
 from api.resources.ticket_query import STATUSES, TicketQuery, filter_of
 from api.resources.visibility import viewer, visible_ticket
+from api.ticket_lists import one_shown
 from storage import contacts, ticket_lists, tickets
 from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
-from storage.snapshots import CompanySnapshot
-from storage.ticket_lists import TicketRows
 from storage.tickets import Ticket
-from storage.views import TicketView, ticket_view
+from storage.views import TicketView
 
 routes = Routes(tag="tickets", missing="ERR_NO_TICKET_FOUND", paid=True)
 
@@ -88,8 +87,7 @@ async def list_tickets(ctx: Ctx, query: TicketQuery) -> TicketPage:
 @routes.get("/ticket/kanban", feature="use_kanban")
 async def list_board(ctx: Ctx, query: TicketQuery) -> TicketPage:
     """List the tickets of the board: what is open or waits."""
-    query.not_closed = True
-    return await _page(ctx, query, 400)
+    return await _board(ctx, query)
 
 
 @routes.get("/dashboard/moments")
@@ -101,7 +99,7 @@ async def list_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
 @routes.get("/usersMoments")
 async def list_user_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
     """List what agents are working on now, for the live board by user."""
-    return [ticket for ticket in await list_moments(ctx, query) if ticket.user_id is not None]
+    return (await _board(ctx, query, owned=True)).tickets
 
 
 @routes.get("/tickets/u/{uuid}")
@@ -195,29 +193,40 @@ async def close_all(ctx: Ctx, body: Closing) -> None:
         await ask(ctx, command)
 
 
-async def _page(ctx: Ctx, query: TicketQuery, size: int) -> TicketPage:
+async def _board(ctx: Ctx, query: TicketQuery, *, owned: bool = False) -> TicketPage:
+    query.not_closed = True
+    return await _page(ctx, query, 400, owned=owned)
+
+
+async def _page(ctx: Ctx, query: TicketQuery, size: int, *, owned: bool = False) -> TicketPage:
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
     wanted = filter_of(query, zone(snapshot.company.timezone), size)
-    rows = await ticket_lists.page(ctx.parts.database, ctx.company_id, await viewer(ctx), wanted)
-    shown = tickets_shown(rows, snapshot)
+    if owned:
+        wanted = msgspec.structs.replace(wanted, owned=True)
+    lists = ctx.parts.ticket_lists
+    cards = lists.cards(snapshot)
+    page = await ticket_lists.page(
+        ctx.parts.database,
+        ctx.company_id,
+        await viewer(ctx),
+        wanted,
+        known=cards,
+        counts=lists.counts,
+    )
+    lists.add(cards, page.rows, snapshot)
     before = (wanted.page - 1) * size
-    return TicketPage(tickets=shown, count=rows.count, has_more=rows.count > before + len(shown))
-
-
-def tickets_shown(rows: TicketRows, snapshot: CompanySnapshot) -> list[TicketView]:
-    """A page of rows as views."""
-    people = {contact.id: contact for contact in rows.contacts}
-    return [
-        ticket_view(ticket, people[ticket.contact_id], rows.tags_of(ticket.id), snapshot)
-        for ticket in rows.tickets
-        if ticket.contact_id in people
-    ]
+    return TicketPage(
+        # Encoded already: JSON does not tell a view from its text.
+        tickets=cast("list[TicketView]", [cards[key] for key in page.keys]),
+        count=page.count,
+        has_more=page.count > before + len(page.keys),
+    )
 
 
 async def _shown(ctx: Ctx, ticket: Ticket) -> TicketView:
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
     rows = await ticket_lists.one(ctx.parts.database, ctx.company_id, ticket.id)
-    return tickets_shown(rows, snapshot)[0]
+    return one_shown(rows, snapshot)
 
 
 def _address(ticket: Ticket) -> dict[str, Any]:

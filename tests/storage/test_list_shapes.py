@@ -55,7 +55,6 @@ def _everything(n: int, status: str) -> TicketFilter:
         updated_from=NOON + timedelta(seconds=n + 2),
         updated_until=NOON + timedelta(seconds=n + 3),
         page=n,
-        page_size=n,
     )
 
 
@@ -64,7 +63,7 @@ def _everything(n: int, status: str) -> TicketFilter:
 async def test_a_ticket_lists_statement_holds_no_value_of_the_question(
     status: str, is_admin: bool
 ) -> None:
-    recorder: Any = Recorder('{"tickets":[],"contacts":[],"tags":[],"count":0}')
+    recorder: Any = Recorder('{"keys":[],"seq":0,"count":0}')
     for n in (ODD, ODD * 2):
         viewer = _viewer(n, is_admin=is_admin, allow_group=True)
         await ticket_lists.page(recorder, CompanyId(n + 9), viewer, _everything(n, status))
@@ -72,7 +71,7 @@ async def test_a_ticket_lists_statement_holds_no_value_of_the_question(
     assert first is second
     assert given["company"] == ODD + 9
     assert others["company"] == ODD * 2 + 9
-    assert all(given[name] != others[name] for name in given)
+    assert all(given[name] != others[name] for name in given if name != "seen")
     _holds_no_value(first)
 
 
@@ -115,10 +114,10 @@ async def test_companies_that_ask_the_same_each_get_their_own(database: Database
     for place in (*places, *places):
         for wanted in await _questions(database, place):
             viewer = Viewer(user_id=place.admin.id, is_admin=True)
-            rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-            assert [t.contact_id for t in rows.tickets] == [place.contact_id], wanted
-            assert [t.company_id for t in rows.tickets] == [place.company_id]
-            assert rows.count == 1
+            page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+            assert [t.contact_id for t in page.rows.tickets] == [place.contact_id], wanted
+            assert [t.company_id for t in page.rows.tickets] == [place.company_id]
+            assert page.count == 1
 
 
 async def _questions(database: Database, place: Place) -> list[TicketFilter]:

@@ -10,7 +10,7 @@ from storage.contact_lists import ContactFilter
 from storage.database import Database
 from storage.ids import TicketId, UserId
 from storage.sql import Query
-from storage.ticket_lists import TicketFilter, Viewer
+from storage.ticket_lists import TicketFilter, Viewer, pages
 from tests.storage.world import Place, found, put_contact, put_message, put_ticket
 
 ADMIN = Viewer(user_id=UserId(1), is_admin=True)
@@ -34,7 +34,7 @@ async def crowd(database: Database, place: Place) -> None:
 
 
 class Explained:
-    """Stands in for the database: explains the statement that it is asked for."""
+    """Stands in for the database: explains the statements that it is asked for."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class Explained:
         lines = await self._database.pool.run(
             _explain, query.sql, query.arguments(params), read=True
         )
-        self.plan = "\n".join(lines)
+        self.plan = "\n".join((self.plan, *lines))
         return await self._database.value(query, **params)
 
 
@@ -54,9 +54,9 @@ async def _explain(connection: Any, sql: str, args: list[Any]) -> list[str]:
 
 async def search(database: Any, place: Place, text: str, **more: Any) -> list[int]:
     wanted = TicketFilter(status="search", show_all=True, search=text, **more)
-    rows = await ticket_lists.page(database, place.company_id, ADMIN, wanted)
-    assert rows.count == len(rows.tickets)
-    return [ticket.contact_id for ticket in rows.tickets]
+    page = await ticket_lists.page(database, place.company_id, ADMIN, wanted)
+    assert page.count == len(page.rows.tickets)
+    return [ticket.contact_id for ticket in page.rows.tickets]
 
 
 async def person(database: Database, place: Place, number: str, name: str) -> tuple[int, TicketId]:
@@ -75,6 +75,7 @@ async def test_people_are_found_by_any_part_of_name_and_number(
     explained: Any = Explained(database)
     assert await search(explained, place, text) == [contact_id]
     assert "ix_contacts_text" in explained.plan
+    explained = Explained(database)
     rows = await contact_lists.page(explained, place.company_id, ContactFilter(search=text))
     assert [row.id for row in rows.contacts] == [contact_id]
     assert "ix_contacts_text" in explained.plan
@@ -90,8 +91,8 @@ async def test_what_was_said_is_found_by_index_before_and_after_it_is_worked_in(
     await put_message(database, place, ticket_id, contact_id=contact_id, body=said)
     foreign_id, foreign_ticket = await person(database, other, "1", "Xilofone")
     await put_message(database, other, foreign_ticket, contact_id=foreign_id, body="xilofone nao")
-    explained: Any = Explained(database)
     for _ in range(2):
+        explained: Any = Explained(database)
         assert await search(explained, place, "xilofone nao", search_messages=True) == [contact_id]
         assert "ix_messages_text" in explained.plan
         await messages.work_in_texts(database)
@@ -108,11 +109,11 @@ async def test_a_text_that_very_many_contain_is_looked_for_in_the_newest(
         contact_id, ticket_id = await person(database, place, number, f"Ana {number}")
         await put_message(database, place, ticket_id, contact_id=contact_id, body="bom dia")
         people.append(contact_id)
-    ticket_lists._page.cache_clear()
+    pages._page.cache_clear()
     assert set(await search(database, place, "dia", search_messages=True)) == set(people)
-    ticket_lists._page.cache_clear()
+    pages._page.cache_clear()
     monkeypatch.setattr("storage.search.FOUND", 2)
     try:
         assert set(await search(database, place, "dia", search_messages=True)) == set(people[1:])
     finally:
-        ticket_lists._page.cache_clear()
+        pages._page.cache_clear()

@@ -2,16 +2,23 @@
 
 import itertools
 import random
+from collections.abc import Hashable
 from datetime import timedelta
+from typing import ClassVar
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 
-from storage import departments, ticket_lists
+from storage import departments, tags, ticket_lists
+from storage.contacts import contacts
 from storage.database import Database
 from storage.departments import DepartmentPatch
-from storage.ids import DepartmentId, TicketId
-from storage.ticket_lists import TicketFilter, Viewer, may_see
-from storage.tickets import Ticket
+from storage.events import DomainEvent
+from storage.ids import DepartmentId, TagId, TicketId
+from storage.tags import TagPatch, ticket_tags
+from storage.ticket_lists import Counts, TicketFilter, Viewer, may_see, pages
+from storage.tickets import Ticket, tickets
 from tests.storage.world import NOON, Place, found, put_contact, put_ticket
 
 LISTS = ("", "open", "pending", "closed", "group", "search", "nps", "lgpd")
@@ -66,18 +73,18 @@ async def test_whatever_a_list_shows_its_viewer_may_open(database: Database) -> 
         )
         for status, show_all in itertools.product(LISTS, (False, True)):
             wanted = TicketFilter(status=status, show_all=show_all, page_size=100)
-            rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-            hidden = [t for t in rows.tickets if not may_see(viewer, t)]
+            page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+            hidden = [t for t in page.rows.tickets if not may_see(viewer, t)]
             assert not hidden, (viewer, wanted, hidden[0])
-            assert rows.count == len(rows.tickets)
-            assert all(stored[ticket.id] == ticket for ticket in rows.tickets)
+            assert page.count == len(page.rows.tickets)
+            assert all(stored[ticket.id] == ticket for ticket in page.rows.tickets)
 
 
 async def test_own_open_tickets_are_listed_whatever_their_department(database: Database) -> None:
     place = await found(database, "one")
     stored = await _tickets(database, place, await _sales(database, place))
     viewer = Viewer(user_id=place.agent.id, department_ids=(place.department_id,))
-    rows = await ticket_lists.page(
+    page = await ticket_lists.page(
         database, place.company_id, viewer, TicketFilter(status="open", page_size=100)
     )
     own = {
@@ -85,7 +92,7 @@ async def test_own_open_tickets_are_listed_whatever_their_department(database: D
         for ticket in stored.values()
         if ticket.status == "open" and ticket.user_id == viewer.user_id
     }
-    assert {ticket.id for ticket in rows.tickets} == own
+    assert {ticket.id for ticket in page.rows.tickets} == own
 
 
 async def test_an_admin_who_shows_all_sees_every_ticket(database: Database) -> None:
@@ -96,9 +103,11 @@ async def test_an_admin_who_shows_all_sees_every_ticket(database: Database) -> N
     shown: set[TicketId] = set()
     for status in LISTS:
         wanted = TicketFilter(status=status, show_all=True, page_size=100)
-        rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-        shown |= {ticket.id for ticket in rows.tickets}
-        assert {contact.id for contact in rows.contacts} == {t.contact_id for t in rows.tickets}
+        page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+        shown |= {ticket.id for ticket in page.rows.tickets}
+        assert {contact.id for contact in page.rows.contacts} == {
+            t.contact_id for t in page.rows.tickets
+        }
     assert shown == set(stored)
 
 
@@ -112,9 +121,10 @@ async def test_pages_follow_each_other_without_gap_or_overlap(database: Database
             wanted = TicketFilter(
                 status="search", show_all=True, page=number, page_size=7, oldest_first=oldest_first
             )
-            rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-            seen.extend(rows.tickets)
-            if not rows.tickets:
+            page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+            rows = {ticket.id: ticket for ticket in page.rows.tickets}
+            seen.extend(rows[key.id] for key in page.keys)
+            if not page.keys:
                 break
         moments = [ticket.updated_at for ticket in seen]
         assert moments == sorted(moments, reverse=not oldest_first)
@@ -124,14 +134,14 @@ async def test_pages_follow_each_other_without_gap_or_overlap(database: Database
 async def test_a_list_too_long_to_count_still_knows_whether_more_follows(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticket_lists, "COUNTED", 3)
+    monkeypatch.setattr(pages, "COUNTED", 3)
     place = await found(database, "one")
     stored = await _tickets(database, place, await _sales(database, place))
     viewer = Viewer(user_id=place.admin.id, is_admin=True)
     for number in (1, 2, 26, 27):
         wanted = TicketFilter(status="search", show_all=True, page=number, page_size=2)
-        rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-        more = rows.count > (number - 1) * 2 + len(rows.tickets)
+        page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+        more = page.count > (number - 1) * 2 + len(page.rows.tickets)
         assert more == (number * 2 < len(stored))
 
 
@@ -144,9 +154,9 @@ async def test_closed_and_search_show_the_newest_case_of_a_conversation(
         last = await put_ticket(database, place, status="closed")
     for status in ("closed", "search"):
         wanted = TicketFilter(status=status, show_all=True)
-        rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-        assert [ticket.id for ticket in rows.tickets] == [last.id]
-        assert rows.count == 1
+        page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+        assert [ticket.id for ticket in page.rows.tickets] == [last.id]
+        assert page.count == 1
 
 
 async def test_filters_narrow_and_never_widen(database: Database) -> None:
@@ -177,8 +187,8 @@ async def test_filters_narrow_and_never_widen(database: Database) -> None:
                 "page_size": 100,
             }
         )
-        rows = await ticket_lists.page(database, place.company_id, viewer, wanted)
-        assert {ticket.id for ticket in rows.tickets} == expected, narrowed
+        page = await ticket_lists.page(database, place.company_id, viewer, wanted)
+        assert {ticket.id for ticket in page.rows.tickets} == expected, narrowed
 
 
 def _ids(stored: dict[TicketId, Ticket], **values: object) -> set[TicketId]:
@@ -187,3 +197,84 @@ def _ids(stored: dict[TicketId, Ticket], **values: object) -> set[TicketId]:
         for ticket in stored.values()
         if all(getattr(ticket, name) == value for name, value in values.items())
     }
+
+
+async def test_a_page_of_known_tickets_brings_no_rows_until_one_of_them_changes(
+    database: Database,
+) -> None:
+    place = await found(database, "one")
+    stored = await _tickets(database, place, await _sales(database, place))
+    viewer = Viewer(user_id=place.admin.id, is_admin=True)
+    wanted = TicketFilter(status="pending", show_all=True, page_size=4, page=2)
+    first = await ticket_lists.page(database, place.company_id, viewer, wanted)
+    assert [key.id for key in first.keys] == _in_order(stored, "pending", "lgpd")[4:8]
+    changes = (
+        sa.update(tickets).where(tickets.c.id == first.keys[0].id).values(last_message="new"),
+        sa.update(contacts)
+        .where(contacts.c.id == stored[first.keys[0].id].contact_id)
+        .values(name="New"),
+        sa.insert(ticket_tags).values(
+            company_id=place.company_id,
+            ticket_id=first.keys[0].id,
+            tag_id=await _tag(database, place),
+        ),
+    )
+    known = set(first.keys)
+    for change in changes:
+        same = await ticket_lists.page(database, place.company_id, viewer, wanted, known=known)
+        assert set(same.keys) == known
+        assert same.rows.tickets == []
+        await database.execute(change)
+        renewed = await ticket_lists.page(database, place.company_id, viewer, wanted, known=known)
+        assert [ticket.id for ticket in renewed.rows.tickets] == [first.keys[0].id]
+        assert len(set(renewed.keys) - known) == 1
+        known = set(renewed.keys)
+
+
+def _in_order(stored: dict[TicketId, Ticket], *statuses: str) -> list[TicketId]:
+    found = [ticket for ticket in stored.values() if ticket.status in statuses]
+    return [ticket.id for ticket in sorted(found, key=lambda t: t.updated_at, reverse=True)]
+
+
+async def _tag(database: Database, place: Place) -> TagId:
+    async with database.begin(place.company_id) as tx:
+        return (await tags.create(tx, place.company_id, TagPatch(name="VIP"))).id
+
+
+class Happened(DomainEvent, frozen=True, kw_only=True):
+    kind: ClassVar[str] = "test.happened"
+
+    def ids(self) -> dict[str, int | str]:
+        return {}
+
+
+class Watched(Counts):
+    """Tells how often a list was counted."""
+
+    counted = 0
+
+    def keep(self, question: Hashable, seq: int, count: int) -> None:
+        self.counted += 1
+        super().keep(question, seq, count)
+
+
+async def test_a_list_is_counted_again_only_after_an_event_of_its_company(
+    database: Database,
+) -> None:
+    place, other = await found(database, "one"), await found(database, "two")
+    await _tickets(database, place, await _sales(database, place))
+    viewer = Viewer(user_id=place.admin.id, is_admin=True)
+    wanted = TicketFilter(status="open", show_all=True, page_size=4)
+    counts = Watched()
+    closing = sa.update(tickets).where(tickets.c.user_id == place.agent.id).values(status="closed")
+    steps = ((None, 9, 1), (other, 9, 1), (place, 6, 2))
+    for happened, length, counted in steps:
+        if happened is not None:
+            async with database.begin(happened.company_id) as tx:
+                if happened is place:
+                    await tx.execute(closing)
+                tx.publish(Happened(company_id=happened.company_id))
+        for number in (1, 2):
+            asked = msgspec.structs.replace(wanted, page=number)
+            page = await ticket_lists.page(database, place.company_id, viewer, asked, counts=counts)
+            assert (page.count, counts.counted) == (length, counted)

@@ -1,25 +1,18 @@
-"""Lists of tickets as a user may see them: visibility, filters and pages, in one round trip."""
+"""Which tickets a list shows: what its viewer may see, its column, and what it is narrowed by."""
 
 from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.sql.util import ClauseAdapter
 
-from storage.contacts import Contact, contacts
-from storage.database import Database
-from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TagId, TicketId, UserId
-from storage.json_rows import AnySelect, document, rows_of
+from storage.contacts import contacts
+from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TagId, UserId
 from storage.messages import BEGINNING, messages
-from storage.metadata import columns_of
-from storage.repo import COUNTED
 from storage.search import digits_of, is_in, newest, one_of, pattern, resembles
-from storage.sql import Query, prepared
 from storage.tags import ticket_tags
-from storage.tickets import Ticket, tickets
+from storage.tickets import tickets
 
 PAGE: Final = 40
 Condition = sa.ColumnElement[bool]
@@ -49,6 +42,7 @@ class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
     show_all: bool = False
     unread_only: bool = False
     not_closed: bool = False
+    owned: bool = False
     department_ids: tuple[DepartmentId, ...] | None = None
     contact_id: ContactId | None = None
     tag_ids: tuple[TagId, ...] = ()
@@ -66,29 +60,6 @@ class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int = PAGE
 
 
-class TagOfTicket(msgspec.Struct, frozen=True):
-    """One tag of one listed ticket."""
-
-    ticket_id: TicketId
-    tag_id: TagId
-
-
-class TicketRows(msgspec.Struct, frozen=True, kw_only=True):
-    """A page: tickets in order, their contacts and tags, and the size of the whole list."""
-
-    tickets: list[Ticket]
-    contacts: list[Contact]
-    tags: list[TagOfTicket]
-    count: int
-
-    def tags_of(self, ticket_id: TicketId) -> tuple[TagId, ...]:
-        """The tags of one listed ticket."""
-        return tuple(tag.tag_id for tag in self.tags if tag.ticket_id == ticket_id)
-
-
-_DECODER: Final = msgspec.json.Decoder(TicketRows)
-
-
 def _id(name: str) -> sa.BindParameter[int]:
     return sa.bindparam(name, type_=sa.BigInteger)
 
@@ -101,19 +72,10 @@ def _any_id(column: sa.ColumnElement[Any], name: str) -> Condition:
     return column == sa.any_(_ids(name))
 
 
-_COMPANY: Final = _id("company")
+COMPANY: Final = _id("company")
 
 
-async def page(
-    database: Database, company_id: CompanyId, viewer: Viewer, wanted: TicketFilter
-) -> TicketRows:
-    """One page of what `viewer` may see, newest change first; one statement."""
-    values = _values(company_id, viewer, wanted)
-    query = _page(*_shape(viewer, wanted), frozenset(values))
-    return _DECODER.decode(await database.value(query, **query.chosen(values)))
-
-
-def _values(company_id: CompanyId, viewer: Viewer, wanted: TicketFilter) -> dict[str, object]:
+def values_of(company_id: CompanyId, viewer: Viewer, wanted: TicketFilter) -> dict[str, object]:
     """Every value of the question that is given; none of them is ever part of the SQL."""
     text = wanted.search.strip()
     digits = digits_of(text)
@@ -135,14 +97,12 @@ def _values(company_id: CompanyId, viewer: Viewer, wanted: TicketFilter) -> dict
         "created_until": wanted.created_until,
         "updated_from": wanted.updated_from,
         "updated_until": wanted.updated_until,
-        "size": wanted.page_size,
-        "before": (wanted.page - 1) * wanted.page_size,
-        "most": max(COUNTED, wanted.page * wanted.page_size + 1),  # tells whether more follows
+        "before": (wanted.page - 1) * wanted.page_size or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _shape(viewer: Viewer, wanted: TicketFilter) -> tuple[Viewer, TicketFilter]:
+def shape_of(viewer: Viewer, wanted: TicketFilter) -> tuple[Viewer, TicketFilter]:
     """The question without its values: what alone decides the SQL."""
     nobody = msgspec.structs.replace(
         viewer, user_id=UserId(0), department_ids=(), connection_id=None
@@ -152,88 +112,12 @@ def _shape(viewer: Viewer, wanted: TicketFilter) -> tuple[Viewer, TicketFilter]:
         show_all=wanted.show_all,
         unread_only=wanted.unread_only,
         not_closed=wanted.not_closed,
+        owned=wanted.owned,
         search_messages=wanted.search_messages,
         oldest_first=wanted.oldest_first,
+        page_size=wanted.page_size,
     )
     return nobody, nothing
-
-
-@lru_cache(256)
-def _page(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Query:
-    """The statement for one shape of question; building one costs Core milliseconds."""
-    visible = sa.and_(
-        _t.company_id == _COMPANY, *_visible(viewer, wanted, given), *_filters(wanted, given)
-    )
-    if wanted.status in ("closed", "search"):
-        visible = sa.and_(visible, ~_newer(visible))
-    listed = (
-        sa.select(*columns_of(tickets, Ticket))
-        .where(visible)
-        .order_by(*_order(_t, wanted))
-        .limit(_id("size"))
-        .offset(_id("before"))
-    )
-    counted = sa.select(sa.literal(1)).where(visible).limit(_id("most")).subquery()
-    return _rows(listed, wanted, sa.select(sa.func.count()).select_from(counted))
-
-
-def _newer(visible: Condition) -> sa.Exists:
-    """Whether the list has a later ticket of the same conversation.
-
-    Asked of each row in list order it stops at a page's end; a group over the whole history
-    would not.
-    """
-    later = tickets.alias("later")
-    same = (
-        later.c.company_id == _t.company_id,
-        later.c.contact_id == _t.contact_id,
-        later.c.connection_id.is_not_distinct_from(_t.connection_id),
-        later.c.id > _t.id,
-    )
-    return sa.exists().where(*same, ClauseAdapter(later).traverse(visible)).correlate(tickets)
-
-
-async def one(database: Database, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
-    """One ticket of the company with its contact and tags, whoever may see it."""
-    return _DECODER.decode(await database.value(_ONE, company=company_id, ticket=ticket_id))
-
-
-def _rows(listed: AnySelect, wanted: TicketFilter, count: AnySelect) -> Query:
-    """Tickets of one company in their order, with what is shown beside each."""
-    found = listed.cte("listed")
-    return prepared(
-        document(
-            tickets=rows_of(sa.select(found).order_by(*_order(found.c, wanted))),
-            contacts=rows_of(
-                sa.select(*columns_of(contacts, Contact)).where(
-                    contacts.c.company_id == _COMPANY,
-                    contacts.c.id.in_(sa.select(found.c.contact_id)),
-                )
-            ),
-            tags=rows_of(
-                sa.select(ticket_tags.c.ticket_id, ticket_tags.c.tag_id).where(
-                    ticket_tags.c.company_id == _COMPANY,
-                    ticket_tags.c.ticket_id.in_(sa.select(found.c.id)),
-                )
-            ),
-            count=count.scalar_subquery(),
-        )
-    )
-
-
-def _order(columns: Any, wanted: TicketFilter) -> tuple[sa.ColumnElement[Any], ...]:
-    if wanted.oldest_first:
-        return columns.updated_at, columns.id
-    return columns.updated_at.desc(), columns.id.desc()
-
-
-_ONE: Final = _rows(
-    sa.select(*columns_of(tickets, Ticket)).where(
-        _t.company_id == _COMPANY, _t.id == _id("ticket")
-    ),
-    TicketFilter(),
-    sa.select(sa.literal(1)),
-)
 
 
 class Placed(Protocol):
@@ -305,9 +189,14 @@ def _inside(viewer: Viewer, departments: str) -> Condition:
     return inside
 
 
-def _visible(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterator[Condition]:
-    """What one list shows of the tickets that the viewer may see."""
+def shown(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterator[Condition]:
+    """What one list shows of the company's tickets, its `statuses` aside.
+
+    `given` names the values that the question has; they are parameters of these names.
+    """
+    yield _t.company_id == COMPANY
     yield from _may_see(viewer)
+    yield from _filters(wanted, given)
     own = _t.user_id == _id("viewer")
     yield from _column(viewer, wanted, own, at_home="viewer_connection" in given)
     unlimited = viewer.all_historic and not viewer.is_admin and wanted.status == "pending"
@@ -320,10 +209,9 @@ def _column(
     viewer: Viewer, wanted: TicketFilter, own: Condition, *, at_home: bool
 ) -> Iterator[Condition]:
     """The column of the inbox that `status` names; `at_home` viewers have one connection."""
-    everyone = wanted.show_all and (viewer.is_admin or viewer.all_user_chat)
+    everyone = _everyone(viewer, wanted)
     status = wanted.status
     if status == "pending":
-        yield one_of(_t.status, ["pending", "lgpd"] if everyone else ["pending"], sa.Text)
         if not (everyone or viewer.is_admin):
             yield sa.or_(_t.user_id.is_(None), own)
     elif status == "search":
@@ -332,13 +220,22 @@ def _column(
     elif status == "":
         if not everyone:
             yield sa.or_(own, _t.status == "pending")
-    else:
-        yield _t.status == status
-        if status == "group":
-            if at_home and not viewer.is_admin:
-                yield sa.or_(own, _t.connection_id == _id("viewer_connection"))
-        elif not everyone and (viewer.is_admin or status != "closed"):
-            yield own
+    elif status == "group":
+        if at_home and not viewer.is_admin:
+            yield sa.or_(own, _t.connection_id == _id("viewer_connection"))
+    elif not everyone and (viewer.is_admin or status != "closed"):
+        yield own
+
+
+def _everyone(viewer: Viewer, wanted: TicketFilter) -> bool:
+    return wanted.show_all and (viewer.is_admin or viewer.all_user_chat)
+
+
+def statuses(viewer: Viewer, wanted: TicketFilter) -> tuple[str, ...]:
+    """The statuses of the column; none when it is not by status that it chooses."""
+    if wanted.status == "pending" and _everyone(viewer, wanted):
+        return ("pending", "lgpd")
+    return () if wanted.status in ("", "search") else (wanted.status,)
 
 
 def _filters(wanted: TicketFilter, given: frozenset[str]) -> Iterator[Condition]:
@@ -346,6 +243,8 @@ def _filters(wanted: TicketFilter, given: frozenset[str]) -> Iterator[Condition]
         yield _t.unread_messages > 0
     if wanted.not_closed:
         yield _t.status != "closed"
+    if wanted.owned:
+        yield _t.user_id.is_not(None)
     yield from (condition for name, condition in _GIVEN.items() if name in given)
     if "text" in given:
         yield _matches(wanted, given)
@@ -366,7 +265,7 @@ _GIVEN: Final[dict[str, Condition]] = {
     "updated_until": _t.updated_at < _moment("updated_until"),
     "tags": _t.id.in_(
         sa.select(ticket_tags.c.ticket_id)
-        .where(ticket_tags.c.company_id == _COMPANY, _any_id(ticket_tags.c.tag_id, "tags"))
+        .where(ticket_tags.c.company_id == COMPANY, _any_id(ticket_tags.c.tag_id, "tags"))
         .group_by(ticket_tags.c.ticket_id)
         .having(sa.func.count() == sa.func.cardinality(_ids("tags")))
     ),
@@ -384,10 +283,10 @@ def _matches(wanted: TicketFilter, given: frozenset[str]) -> Condition:
     named = resembles(contacts.c.name, text)
     if "digits" in given:
         named = sa.or_(named, contacts.c.number.like(sa.bindparam("digits", type_=sa.Text)))
-    named = sa.and_(contacts.c.company_id == _COMPANY, named)
+    named = sa.and_(contacts.c.company_id == COMPANY, named)
     if not wanted.search_messages:
         return sa.exists().where(contacts.c.id == _t.contact_id, named)
     people = newest(contacts.c.id, contacts.c.id, named).cte("people")
-    said = sa.and_(messages.c.company_id == _COMPANY, resembles(BEGINNING, text))
+    said = sa.and_(messages.c.company_id == COMPANY, resembles(BEGINNING, text))
     talks = newest(messages.c.ticket_id, messages.c.id, said).cte("talks")
     return sa.or_(is_in(_t.contact_id, people), is_in(_t.id, talks))
