@@ -154,7 +154,7 @@ _WORKED_IN: Final = sa.text("SELECT gin_clean_pending_list('ix_messages_text')")
 
 
 async def work_in_texts(database: Database) -> int:
-    """Works the texts of new messages into the index of all companies; returns how many pages."""
+    """Installation-wide: work the texts of new messages into their index; returns how many pages."""
     pages: int = await database.value(_WORKED_IN)
     return pages
 
