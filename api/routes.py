@@ -46,6 +46,7 @@ from api.resources import (
     scheduled_messages,
     schedules,
     settings,
+    sign_ups,
     tagging,
     tags,
     ticket_notes,
@@ -75,6 +76,7 @@ def endpoints() -> Iterator[Endpoint]:
     for module in (
         auth,
         passwords,
+        sign_ups,
         tickets,
         messages,
         forwards,

@@ -49,8 +49,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     ("PUT", "/api/plans/{key}", public, "Change a plan by the external API"),
     ("GET", "/api/users/{key}", public, "Find a user by the address"),
     # accounts
-    ("POST", "/auth/signup", public, "Sign a company up"),
-    ("POST", "/companies/cadastro", public, "Sign a company up, as older clients do"),
     ("GET", "/auth/impersonate/{company_id}", super_user, "Act as a company's admin"),
     ("POST", "/auth/impersonate/back", user, "End acting as somebody else"),
     # contacts and messages

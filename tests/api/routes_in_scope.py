@@ -62,7 +62,7 @@ DELETE /auth/logout S
 GET /auth/me S
 POST /auth/refresh_token S
 POST /auth/reset-password F
-POST /auth/signup S 501
+POST /auth/signup S
 POST /build-capture-extension T 501
 GET /campaign-settings S
 POST /campaign-settings S
@@ -92,7 +92,7 @@ POST /chats/{}/read S
 POST /closedimported/{} S 501
 GET /companies S
 POST /companies S
-POST /companies/cadastro TS 501
+POST /companies/cadastro TS
 GET /companies/list S
 GET /companies/listPlan/{} S
 DELETE /companies/{} S
