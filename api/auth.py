@@ -11,11 +11,12 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from actors.events import RecordChanged, UserChanged, UserLoggedIn, UserRemoved
-from api.errors import PaymentRequired, Unauthorized
+from api.errors import Forbidden, PaymentRequired, Unauthorized
 from api.passwords import Passwords
 from api.principal import Principal
 from api.rate_limits import LoginThrottle
@@ -83,7 +84,8 @@ class Auth:
         off).
         """
         account = email.strip().lower()
-        self._throttle.check(account, address)
+        at_home = partial(refresh_families.is_at_home, self._database)
+        await self._throttle.check(account, address, at_home)
         login = await users.login_by_email(self._database, account)
         matches = await self.passwords.verify(password, login.password_hash if login else None)
         if login is None or not matches:
@@ -91,18 +93,64 @@ class Auth:
             raise BadCredentials
         self._throttle.succeeded(account, address)
         self._check_door(login)
+        session = await self._opened(login.company_id, login.id, address, agent)
+        await self._announce(session)
+        return session
+
+    async def impersonate(
+        self, operator: Principal, company_id: CompanyId, *, address: str, agent: str
+    ) -> Session:
+        """Open a session in which an operator acts as a company's first admin.
+
+        It ends with the operator's own session and with the operator's rights. Nobody else is
+        logged out by it. Raises Forbidden to whom acts as somebody else already, NotFound for a
+        company without an admin.
+        """
+        if operator.impersonator_id is not None:
+            raise Forbidden
+        origin = await refresh_families.find(self._database, operator.company_id, operator.family)
+        if origin is None:
+            raise Revoked
+        admin_id = await users.first_admin(self._database, company_id)
+        return await self._opened(company_id, admin_id, address, agent, origin)
+
+    async def return_from(self, principal: Principal) -> Session:
+        """End acting as somebody else; the operator's own session goes on.
+
+        Raises Forbidden when nobody is impersonated, Revoked when that session has ended.
+        """
+        acting = await refresh_families.find(self._database, principal.company_id, principal.family)
+        if acting is None:
+            raise Revoked
+        if acting.origin_family is None or acting.impersonator_company_id is None:
+            raise Forbidden
+        origin = await refresh_families.find(
+            self._database, acting.impersonator_company_id, acting.origin_family
+        )
+        await self.logout(principal.company_id, principal.family)
+        if origin is None:
+            raise Revoked
+        return await self._session(origin)
+
+    async def _opened(
+        self,
+        company_id: CompanyId,
+        user_id: UserId,
+        address: str,
+        agent: str,
+        origin: RefreshFamily | None = None,
+    ) -> Session:
         family = await refresh_families.create(
             self._database,
-            login.company_id,
+            company_id,
             family=secrets.token_urlsafe(24),
-            user_id=login.id,
+            user_id=user_id,
             lifetime=float(self._settings.refresh_token_seconds),
             address=address,
             user_agent=agent[:255],
+            origin=origin,
         )
-        session = await self._session(family)
-        await self._announce(session)
-        return session
+        return await self._session(family)
 
     async def refresh(self, token: str) -> Session:
         """The next tokens of a session; the same ones for every request inside the grace.
@@ -131,8 +179,12 @@ class Auth:
 
     async def logout(self, company_id: CompanyId, family: str) -> None:
         """End a session: its refresh tokens, access tokens and sockets."""
-        await refresh_families.revoke(self._database, company_id, family, "logout")
-        self._ended(family)
+        await self.end(company_id, family, "logout")
+
+    async def end(self, company_id: CompanyId, family: str, reason: str) -> None:
+        """End a session, and those in which its operator acts as somebody else."""
+        ended = await refresh_families.revoke(self._database, company_id, family, reason)
+        self.ended([family, *(other for other in ended if other != family)])
 
     async def end_all(
         self, company_id: CompanyId, user_id: UserId, reason: str, *, keep: str | None = None
@@ -195,10 +247,8 @@ class Auth:
         self, company_id: CompanyId, user_id: UserId, family: str, expires_at: float
     ) -> Principal:
         user = await users.find(self._database, company_id, user_id)
-        live = user is not None and await refresh_families.is_live(
-            self._database, company_id, family
-        )
-        if user is None or not live:
+        standing = await refresh_families.standing(self._database, company_id, family)
+        if user is None or standing is None:
             raise Revoked
         department_ids = await users.department_ids(self._database, company_id, user_id)
         return Principal(
@@ -212,8 +262,14 @@ class Auth:
             all_historic=user.all_historic,
             all_user_chat=user.all_user_chat,
             allow_group=user.allow_group,
+            allow_real_time=user.allow_real_time,
+            allow_connections=user.allow_connections,
+            show_dashboard=user.show_dashboard,
+            close_pending_ticket=user.close_pending_ticket,
             expires_at=expires_at,
             family=family,
+            impersonator_id=standing.impersonator_id,
+            impersonator_company_id=standing.impersonator_company_id,
         )
 
     async def _session(self, family: RefreshFamily) -> Session:
@@ -230,6 +286,9 @@ class Auth:
             sessionId=family.id,
             iat=issued,
             exp=issued + self._settings.access_token_seconds,
+            impersonated=family.origin_family is not None,
+            originalUserId=family.impersonator_id,
+            originalCompanyId=family.impersonator_company_id,
         )
         refresh = RefreshClaims(
             id=user.id,

@@ -11,6 +11,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     `expires_at` is the access token's expiry in unix seconds. `family` names the login session
     (refresh token family): revoking it ends sockets and tokens. `connection_id` is set for a
     connection's token: then nobody is logged in, and `user_id` only names the company's first admin.
+    `impersonator_id` (of company `impersonator_company_id`) is the operator who really acts while
+    `user_id` is impersonated.
     """
 
     user_id: UserId
@@ -26,6 +28,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     family: str
     connection_id: ConnectionId | None = None
+    impersonator_id: UserId | None = None
+    impersonator_company_id: CompanyId | None = None
+    allow_real_time: bool = False
+    allow_connections: bool = False
+    show_dashboard: bool = False
+    close_pending_ticket: bool = True
 
     @property
     def is_admin(self) -> bool:

@@ -1,7 +1,8 @@
 """Limits per key (address, account, company): token buckets in bounded memory."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address, ip_network
 
 import trio
 
@@ -58,38 +59,57 @@ class RateLimit:
 class LoginThrottle:
     """Slows down guessing without locking anybody out.
 
-    Failures are counted per address, per account from that address, and per account over all
-    addresses. The last one does not bind an address from which that account has logged in before,
-    so that a stranger who hammers an account cannot keep its owner out.
+    Failures are counted per network address, per account from that address, and per account over
+    all addresses. The last one does not bind an address from which that account has logged in
+    before, so that a stranger who hammers an account cannot keep its owner out. The counts are in
+    this process's memory: a restart forgets them, but not where accounts are at home.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._address = RateLimit(burst=50, rate=50 / 900, clock=clock)
         self._pair = RateLimit(burst=6, rate=6 / 300, clock=clock)
         self._account = RateLimit(burst=30, rate=30 / 900, clock=clock)
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def check(self, account: str, address: str) -> None:
-        """Raises TooManyRequests while this account or address has failed too often."""
-        waits = [self._address.wait(address), self._pair.wait(f"{account}\0{address}")]
-        if (account, address) not in self._known:
-            waits.append(self._account.wait(account))
-        if (seconds := max(waits)) > 0:
+    async def check(
+        self, account: str, address: str, is_at_home: Callable[[str, str], Awaitable[bool]]
+    ) -> None:
+        """Raises TooManyRequests while this account or address has failed too often.
+
+        `is_at_home` tells whether the account has logged in from the address before; it is asked
+        only when the account is under attack.
+        """
+        place = network_of(address)
+        seconds = max(self._address.wait(place), self._pair.wait(f"{account}\0{place}"))
+        if (more := self._account.wait(account)) > seconds and not await is_at_home(
+            account, address
+        ):
+            seconds = more
+        if seconds > 0:
             raise TooManyRequests(retry_after=seconds)
 
     def failed(self, account: str, address: str) -> None:
         """Count a wrong password."""
-        self._address.take(address)
-        self._pair.take(f"{account}\0{address}")
+        place = network_of(address)
+        self._address.take(place)
+        self._pair.take(f"{account}\0{place}")
         self._account.take(account)
 
     def succeeded(self, account: str, address: str) -> None:
-        """Remember where this account is at home."""
-        self._pair.clear(f"{account}\0{address}")
-        self._known[(account, address)] = None
-        self._known.move_to_end((account, address))
-        if len(self._known) > 50_000:
-            self._known.popitem(last=False)
+        """Forget the owner's own mistakes."""
+        self._pair.clear(f"{account}\0{network_of(address)}")
+
+
+def network_of(address: str) -> str:
+    """What is limited as one: an IPv4 address, or the /64 that an IPv6 host chooses from."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed, 64), strict=False))
 
 
 class PublicLimits:
@@ -106,14 +126,14 @@ class PublicLimits:
 
     def sign_up(self, address: str) -> None:
         """Count a company founded from an address. Raises TooManyRequests."""
-        _take(self._sign_ups, address)
+        _take(self._sign_ups, network_of(address))
 
     def ask_letter(self, address: str, account: str) -> bool:
         """Count a letter asked for; False when the account was sent enough of them already.
 
         Raises TooManyRequests for an address that asks for too many.
         """
-        _take(self._letters, address)
+        _take(self._letters, network_of(address))
         if self._letters_to.wait(account) > 0:
             return False
         self._letters_to.take(account)
@@ -121,7 +141,7 @@ class PublicLimits:
 
     def guess(self, address: str) -> None:
         """Count a try of a mailed token. Raises TooManyRequests."""
-        _take(self._guesses, address)
+        _take(self._guesses, network_of(address))
 
 
 def _take(limit: RateLimit, key: str) -> None:

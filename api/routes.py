@@ -35,6 +35,7 @@ from api.resources import (
     interactive_messages,
     invoices,
     later,
+    login_sessions,
     mailing_lists,
     media,
     messages,
@@ -75,6 +76,7 @@ def endpoints() -> Iterator[Endpoint]:
     """Every endpoint, noun by noun."""
     for module in (
         auth,
+        login_sessions,
         passwords,
         sign_ups,
         tickets,

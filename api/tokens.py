@@ -38,6 +38,9 @@ class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
     sessionId: str
     iat: int
     exp: int
+    impersonated: bool = False
+    originalUserId: UserId | None = None
+    originalCompanyId: CompanyId | None = None
 
 
 class RefreshClaims(msgspec.Struct, frozen=True, kw_only=True):

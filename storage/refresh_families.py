@@ -17,9 +17,11 @@ from storage.metadata import (
     number,
     optional,
     owner,
+    reference,
     string,
 )
 from storage.sql import prepared
+from storage.users import users
 
 refresh_families = sa.Table(
     "refresh_families",
@@ -37,9 +39,18 @@ refresh_families = sa.Table(
     optional("revoked_reason"),
     string("address"),
     string("user_agent"),
+    reference("impersonator_id"),
+    reference("impersonator_company_id"),
+    optional("origin_family"),
     belongs_to("user_id", "users"),
     sa.Index(None, "company_id", "user_id"),
     sa.Index(None, "expires_at"),
+    sa.Index(
+        "ix_refresh_families_impersonator",
+        "impersonator_company_id",
+        "impersonator_id",
+        postgresql_where=sa.text("origin_family is not null"),
+    ),
 )
 
 
@@ -47,7 +58,8 @@ class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
     """A login session. Its tokens are signed (id, generation) pairs, so none is stored.
 
     `generation` is the newest token's number, `previous_generation` the oldest one that the
-    grace after the last rotation still accepts.
+    grace after the last rotation still accepts. Where an operator acts as the user, `impersonator_`
+    fields say who, and `origin_family` is the operator's own session: it lives as long as that.
     """
 
     company_id: CompanyId
@@ -63,6 +75,16 @@ class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
     revoked_reason: str | None
     address: str
     user_agent: str
+    impersonator_id: UserId | None = None
+    impersonator_company_id: CompanyId | None = None
+    origin_family: str | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A login session that stands, and the operator who acts in it, if one does."""
+
+    impersonator_id: UserId | None
+    impersonator_company_id: CompanyId | None
 
 
 def _seconds(name: str) -> sa.ColumnElement[object]:
@@ -76,7 +98,21 @@ _MINE: Final = sa.and_(
     _t.company_id == sa.bindparam("company", type_=sa.BigInteger),
     _t.id == sa.bindparam("family", type_=sa.Text),
 )
-_LIVE: Final = sa.and_(_t.revoked_at.is_(None), _t.expires_at > _NOW)
+_origins = refresh_families.alias("origins")
+_operator_stands = sa.exists().where(
+    _origins.c.company_id == _t.impersonator_company_id,
+    _origins.c.id == _t.origin_family,
+    _origins.c.revoked_at.is_(None),
+    _origins.c.expires_at > _NOW,
+    users.c.company_id == _t.impersonator_company_id,
+    users.c.id == _t.impersonator_id,
+    users.c.is_super,
+)
+_LIVE: Final = sa.and_(
+    _t.revoked_at.is_(None),
+    _t.expires_at > _NOW,
+    sa.or_(_t.origin_family.is_(None), _operator_stands),
+)
 _TOKEN: Final = sa.bindparam("token", type_=sa.Integer)
 _newest = _t.generation == _TOKEN
 _in_grace = _t.rotated_at > _NOW - _seconds("grace")
@@ -92,6 +128,9 @@ _CREATE: Final = prepared(
         expires_at=_NOW + _seconds("lifetime"),
         address=sa.bindparam("from_address", type_=sa.Text),
         user_agent=sa.bindparam("from_agent", type_=sa.Text),
+        impersonator_id=sa.bindparam("operator", type_=sa.BigInteger),
+        impersonator_company_id=sa.bindparam("operator_company", type_=sa.BigInteger),
+        origin_family=sa.bindparam("origin", type_=sa.Text),
     )
     .returning(refresh_families)
 )
@@ -111,23 +150,63 @@ _ROTATE: Final = prepared(
     )
     .returning(refresh_families)
 )
+_ENDING: Final = {"revoked_at": _NOW, "revoked_reason": sa.bindparam("why", type_=sa.Text)}
+_FAMILY: Final = sa.bindparam("family", type_=sa.Text)
+_COMPANY: Final = sa.bindparam("company", type_=sa.BigInteger)
+_USER: Final = sa.bindparam("user", type_=sa.BigInteger)
+_KEPT: Final = sa.bindparam("kept", type_=sa.Text)
 _REVOKE: Final = prepared(
     sa.update(refresh_families)
-    .where(_MINE, _t.revoked_at.is_(None))
-    .values(revoked_at=_NOW, revoked_reason=sa.bindparam("why", type_=sa.Text))
+    .where(
+        _t.revoked_at.is_(None),
+        sa.or_(
+            _MINE,
+            sa.and_(_t.impersonator_company_id == _COMPANY, _t.origin_family == _FAMILY),
+        ),
+    )
+    .values(**_ENDING)
+    .returning(_t.id)
 )
 _REVOKE_USER: Final = prepared(
     sa.update(refresh_families)
     .where(
-        _t.company_id == sa.bindparam("company", type_=sa.BigInteger),
-        _t.user_id == sa.bindparam("user", type_=sa.BigInteger),
-        _t.id != sa.bindparam("kept", type_=sa.Text),
         _t.revoked_at.is_(None),
+        sa.or_(
+            sa.and_(_t.company_id == _COMPANY, _t.user_id == _USER, _t.id != _KEPT),
+            sa.and_(
+                _t.impersonator_company_id == _COMPANY,
+                _t.impersonator_id == _USER,
+                _t.origin_family != _KEPT,
+            ),
+        ),
     )
-    .values(revoked_at=_NOW, revoked_reason=sa.bindparam("why", type_=sa.Text))
+    .values(**_ENDING)
     .returning(_t.id)
 )
-_IS_LIVE: Final = prepared(sa.select(sa.literal(True)).where(_MINE, _LIVE))
+_STANDING: Final = prepared(
+    sa.select(_t.impersonator_id, _t.impersonator_company_id).where(_MINE, _LIVE)
+)
+_FIND: Final = prepared(sa.select(refresh_families).where(_MINE, _LIVE))
+_OF_USER: Final = prepared(
+    sa.select(refresh_families)
+    .where(
+        _t.company_id == sa.bindparam("company", type_=sa.BigInteger),
+        _t.user_id == sa.bindparam("user", type_=sa.BigInteger),
+        _LIVE,
+    )
+    .order_by(_t.last_used_at.desc())
+)
+_HOME: Final = prepared(
+    sa.select(
+        sa.exists().where(
+            _t.company_id == users.c.company_id,
+            _t.user_id == users.c.id,
+            _t.address == sa.bindparam("from_address", type_=sa.Text),
+            _t.origin_family.is_(None),
+            sa.func.lower(users.c.email) == sa.bindparam("account", type_=sa.Text),
+        )
+    )
+)
 
 
 async def create(
@@ -139,8 +218,12 @@ async def create(
     lifetime: float,
     address: str,
     user_agent: str,
+    origin: RefreshFamily | None = None,
 ) -> RefreshFamily:
-    """Open a login session that lives `lifetime` seconds from its last rotation."""
+    """Open a login session that lives `lifetime` seconds from its last rotation.
+
+    `origin` is the session of an operator who acts as the user: this one ends with it.
+    """
     return await database.one(
         _CREATE,
         into=RefreshFamily,
@@ -150,6 +233,9 @@ async def create(
         lifetime=lifetime,
         from_address=address,
         from_agent=user_agent,
+        operator=origin.user_id if origin else None,
+        operator_company=origin.company_id if origin else None,
+        origin=origin.id if origin else None,
     )
 
 
@@ -179,21 +265,42 @@ async def rotate(
     )
 
 
-async def revoke(database: Database, company_id: CompanyId, family: str, reason: str) -> None:
-    """End a login session; one that has ended stays as it is."""
-    await database.execute(_REVOKE, company=company_id, family=family, why=reason)
+async def revoke(database: Database, company_id: CompanyId, family: str, reason: str) -> list[str]:
+    """End a login session and those in which its operator acts; returns what ended by it."""
+    rows = await database.rows(_REVOKE, company=company_id, family=family, why=reason)
+    return [row[0] for row in rows]
 
 
 async def revoke_user(
     database: Statements, company_id: CompanyId, user_id: UserId, reason: str, *, keep: str = ""
 ) -> list[str]:
-    """End every login session of a user but `keep`; returns the families that ended."""
+    """End every login session of a user but `keep`, and those in which the user acts as others.
+
+    Returns the families that ended.
+    """
     rows = await database.rows(
         _REVOKE_USER, company=company_id, user=user_id, why=reason, kept=keep
     )
     return [row[0] for row in rows]
 
 
-async def is_live(database: Database, company_id: CompanyId, family: str) -> bool:
-    """Tell whether a login session has neither ended nor expired."""
-    return bool(await database.value(_IS_LIVE, company=company_id, family=family))
+async def standing(database: Database, company_id: CompanyId, family: str) -> Standing | None:
+    """The login session, unless it has ended or expired; one cheap look for every request."""
+    return await database.first(_STANDING, into=Standing, company=company_id, family=family)
+
+
+async def find(database: Database, company_id: CompanyId, family: str) -> RefreshFamily | None:
+    """A login session that stands, whole, or None."""
+    return await database.first(_FIND, into=RefreshFamily, company=company_id, family=family)
+
+
+async def of_user(
+    database: Database, company_id: CompanyId, user_id: UserId
+) -> list[RefreshFamily]:
+    """The login sessions of a user that stand, the one used last first."""
+    return await database.all(_OF_USER, into=RefreshFamily, company=company_id, user=user_id)
+
+
+async def is_at_home(database: Database, account: str, address: str) -> bool:
+    """Installation-wide: whether this account has logged in from this address before."""
+    return bool(await database.value(_HOME, account=account, from_address=address))

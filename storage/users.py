@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from storage import plans
 from storage.companies import companies
 from storage.database import Statements, Tx
+from storage.errors import NotFound
 from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
 from storage.metadata import (
     at,
@@ -269,6 +270,22 @@ async def change(tx: Tx, company_id: CompanyId, user_id: UserId, patch: UserPatc
 async def delete(tx: Tx, company_id: CompanyId, user_id: UserId) -> None:
     """Delete a user with their login sessions; their tickets stay, unowned. Raises NotFound."""
     await _repo.delete(tx, company_id, user_id)
+
+
+_FIRST_ADMIN: Final = prepared(
+    sa.select(sa.func.min(users.c.id)).where(
+        users.c.company_id == sa.bindparam("company", type_=sa.BigInteger),
+        users.c.profile == "admin",
+    )
+)
+
+
+async def first_admin(source: Statements, company_id: CompanyId) -> UserId:
+    """The company's admin who is there longest. Raises NotFound when it has none."""
+    found: int | None = await source.value(_FIRST_ADMIN, company=company_id)
+    if found is None:
+        raise NotFound
+    return UserId(found)
 
 
 _EVERYBODY_OFFLINE: Final = prepared(

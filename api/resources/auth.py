@@ -6,9 +6,10 @@ from http.cookies import SimpleCookie
 import msgspec
 
 from api.auth import Revoked, Session
-from api.endpoint import Id, PublicCtx, Reply, Routes, Short, public
+from api.endpoint import Ctx, Id, PublicCtx, Reply, Routes, Short, public, super_user, user
 from api.errors import Unauthorized
 from api.resources.companies import full_company
+from storage.ids import CompanyId
 from storage.views import UserView, user_view
 
 routes = Routes("/auth", tag="auth", guard=public)
@@ -92,6 +93,28 @@ async def me(ctx: PublicCtx) -> Me:
     return Me(id=principal.user_id, profile=principal.profile, is_super=principal.is_super)
 
 
+@routes.get("/impersonate/{company_id}", guard=super_user, missing="ERR_NO_COMPANY_FOUND")
+async def impersonate(ctx: Ctx, company_id: CompanyId) -> Reply[LoggedIn]:
+    """Act as a company's first admin; the cookie becomes that session's."""
+    session = await ctx.parts.auth.impersonate(
+        ctx.principal,
+        company_id,
+        address=ctx.request.client,
+        agent=ctx.request.headers.get("user-agent", ""),
+    )
+    return await _logged_in(ctx, session)
+
+
+@routes.post("/impersonate/back", guard=user)
+async def return_from(ctx: Ctx) -> Reply[LoggedIn]:
+    """End acting as somebody else: the operator's own session goes on."""
+    try:
+        session = await ctx.parts.auth.return_from(ctx.principal)
+    except Revoked:
+        return _ended(ctx)
+    return await _logged_in(ctx, session)
+
+
 def _origins(ctx: PublicCtx) -> set[str]:
     """Pages that may refresh by cookie: the listed origins and whatever host was asked itself."""
     host = ctx.request.headers.get("host", "").lower()
@@ -104,16 +127,16 @@ def _ended(ctx: PublicCtx) -> Reply[LoggedIn]:
 
 
 async def _logged_in(ctx: PublicCtx, session: Session) -> Reply[LoggedIn]:
-    user = session.user
-    snapshot = await ctx.parts.snapshots.current(user.company_id)
-    member = snapshot.users.get(user.id)
+    person = session.user
+    snapshot = await ctx.parts.snapshots.current(person.company_id)
+    member = snapshot.users.get(person.id)
     if member is None:
         raise Revoked
     shown = user_view(
-        user,
+        person,
         member.department_ids,
         snapshot,
-        company=await full_company(ctx.parts.database, user.company_id),
+        company=await full_company(ctx.parts.database, person.company_id),
         token=session.access,
     )
     cookie = _cookie(ctx, session.refresh, session.expires_at)

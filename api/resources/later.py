@@ -48,9 +48,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     ("GET", "/api/plans/{key}", public, "Show a plan to the external API"),
     ("PUT", "/api/plans/{key}", public, "Change a plan by the external API"),
     ("GET", "/api/users/{key}", public, "Find a user by the address"),
-    # accounts
-    ("GET", "/auth/impersonate/{company_id}", super_user, "Act as a company's admin"),
-    ("POST", "/auth/impersonate/back", user, "End acting as somebody else"),
     # contacts and messages
     ("POST", "/contacts/import", admin, "Import the phone's address book"),
     ("GET", "/contacts/profile/{key}", user, "Look a contact up at the channel"),

@@ -55,8 +55,8 @@ GET /api/plans/{} S 501
 PUT /api/plans/{} S 501
 GET /api/users/{} S 501
 POST /auth/forgot-password F
-POST /auth/impersonate/back T 501
-GET /auth/impersonate/{} T 501
+POST /auth/impersonate/back T
+GET /auth/impersonate/{} T
 POST /auth/login S
 DELETE /auth/logout S
 GET /auth/me S

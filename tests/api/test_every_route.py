@@ -34,6 +34,7 @@ NAMES = {
     "key": "appName",
     "email": "nobody@x.test",
     "password": "secret",
+    "session_id": "nobody",
     "token": "x" * 20,
     "folder": "company1",
     "place": "user",

@@ -7,7 +7,7 @@ import pytest
 
 from api.errors import TooManyRequests
 from api.logs import JsonFormatter, bound
-from api.rate_limits import LoginThrottle, RateLimit
+from api.rate_limits import LoginThrottle, RateLimit, network_of
 
 
 class Clock:
@@ -37,25 +37,51 @@ def test_keys_are_bounded():
     assert len(limit._buckets) == 10
 
 
-def test_a_stranger_cannot_lock_an_owner_out():
+async def at_home(account: str, address: str) -> bool:
+    return address == "192.0.2.7"
+
+
+async def test_a_stranger_cannot_lock_an_owner_out():
     clock = Clock()
     throttle = LoginThrottle(clock)
-    throttle.succeeded("ana", "home")
     for n in range(200):
-        throttle.failed("ana", f"bot{n}")
-    throttle.check("ana", "home")
+        throttle.failed("ana", f"198.51.100.{n}")
+    await throttle.check("ana", "192.0.2.7", at_home)
     with pytest.raises(TooManyRequests):
-        throttle.check("ana", "elsewhere")
+        await throttle.check("ana", "203.0.113.1", at_home)
     clock.now += 3600
-    throttle.check("ana", "elsewhere")
+    await throttle.check("ana", "203.0.113.1", at_home)
 
 
-def test_one_address_cannot_try_many_accounts():
+async def test_one_address_cannot_try_many_accounts():
     throttle = LoginThrottle(Clock())
     for n in range(50):
-        throttle.failed(f"user{n}", "bot")
+        throttle.failed(f"user{n}", "192.0.2.9")
     with pytest.raises(TooManyRequests):
-        throttle.check("fresh", "bot")
+        await throttle.check("fresh", "192.0.2.9", at_home)
+
+
+async def test_an_ipv6_host_is_one_address_whichever_it_chooses():
+    throttle = LoginThrottle(Clock())
+    for n in range(50):
+        throttle.failed(f"user{n}", f"2001:db8:1:2::{n:x}")
+    with pytest.raises(TooManyRequests):
+        await throttle.check("fresh", "2001:db8:1:2:ffff::1", at_home)
+    await throttle.check("fresh", "2001:db8:1:3::1", at_home)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("", ""),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_what_is_limited_as_one(address: str, network: str):
+    assert network_of(address) == network
 
 
 def test_log_lines_are_json_with_who_and_without_secrets():

@@ -82,7 +82,7 @@ async def test_a_token_reused_after_the_grace_ends_the_family(database: Database
     assert copied.revoked_at is not None
     assert copied.revoked_reason == "reuse"
     assert await use(database, family, 2) is None
-    assert not await refresh_families.is_live(database, family.company_id, family.id)
+    assert not await refresh_families.standing(database, family.company_id, family.id)
 
 
 async def test_a_new_window_does_not_forgive_what_an_old_one_did(database: Database):
@@ -109,7 +109,7 @@ async def test_another_company_cannot_use_or_end_a_family(database: Database):
         is None
     )
     await refresh_families.revoke(database, other, family.id, "logout")
-    assert await refresh_families.is_live(database, family.company_id, family.id)
+    assert await refresh_families.standing(database, family.company_id, family.id)
 
 
 async def test_revoking_ends_one_or_all_of_a_users_families(database: Database):
@@ -125,7 +125,7 @@ async def test_revoking_ends_one_or_all_of_a_users_families(database: Database):
 async def test_an_expired_family_is_not_live(database: Database):
     family = await opened(database)
     await refresh_families.rotate(database, family.company_id, family.id, 1, grace=20, lifetime=-1)
-    assert not await refresh_families.is_live(database, family.company_id, family.id)
+    assert not await refresh_families.standing(database, family.company_id, family.id)
     assert await use(database, family, 2) is None
 
 
