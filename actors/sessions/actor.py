@@ -73,6 +73,7 @@ class SessionActor(Actor, accepts=SessionCommand):
         self._in_flight: dict[OutboxId, Send] = {}
         self._ledger = Ledger(ports, company_id, connection_id, self._in_flight, self.stop)
         self._sender: Sender | None = None
+        self._doubtful: list[OutboxRow] = []  # found at the start; they come before all others
         self._wanted = 0
 
     async def on_start(self) -> None:
@@ -111,6 +112,8 @@ class SessionActor(Actor, accepts=SessionCommand):
                 change = step(row, now, state="unknown", error=error)
                 deltas = {row.message_id: Delta(error=error)} if row.message_id else {}
                 await self._ledger.commit(Entry(rows=[change], deltas=deltas))
+                row = change.after
+            self._doubtful.append(row)
             self._reconcile_later(row.id)
 
     def _reconcile_later(self, outbox_id: OutboxId, since: float | None = None) -> None:
@@ -148,6 +151,8 @@ class SessionActor(Actor, accepts=SessionCommand):
             lambda row: self._reconcile_later(row.id),
             self._in_flight,
         )
+        self._sender.take(self._doubtful)
+        self._doubtful.clear()
 
     def _orders_settled(self, ids: Sequence[OutboxId]) -> None:
         self._tell(

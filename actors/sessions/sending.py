@@ -192,6 +192,9 @@ class Sender:
 
     async def _attempt(self, send: Send) -> float | None:
         """One attempt; seconds until the next, or None when there is none."""
+        if send.row.state == "unknown":
+            await self._wait_for_report(send)
+            return None
         if send.row.kind == FETCH:
             async with self._fetches:
                 return await self._fetch(send)
@@ -286,8 +289,18 @@ class Sender:
             return
         del self._in_flight[send.row.id]
         self._in_doubt(send.row)
+        await self._wait_for_report(send)
+
+    async def _wait_for_report(self, send: Send) -> None:
+        """A doubtful send holds its conversation back: until a report comes, or patience ends.
+
+        What a dead process had begun has used up some of it. A clock that was set back meanwhile
+        cannot make the wait longer than the whole.
+        """
+        begun = send.row.sending_at or self._ports.clock()
+        waited = max(0.0, (self._ports.clock() - begun).total_seconds())
         self._doubtful[send.row.id] = send
-        with trio.move_on_after(self._ports.patience):
+        with trio.move_on_after(max(0.0, self._ports.patience - waited)):
             await send.settled.wait()
         del self._doubtful[send.row.id]
 

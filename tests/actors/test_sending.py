@@ -217,6 +217,43 @@ async def test_a_restart_finds_begun_sends_in_doubt_and_sends_the_rest(
         assert link.message(begun)["ack"] == 3
 
 
+@pytest.mark.parametrize("state", ["sending", "unknown"])
+async def test_a_restart_holds_the_conversation_of_a_doubtful_send_for_the_rest_of_the_while(
+    autojump_clock: MockClock, state: str
+) -> None:
+    memory, numbers = Memory(), Numbers()
+    twenty_ago = NOW - timedelta(seconds=20)
+    doubtful = Link.stored(
+        memory, numbers, "maybe", state=state, attempt=1, version=2, sending_at=twenty_ago
+    ).id
+    later = Link.stored(memory, numbers, "later").id
+    other = Link.stored(memory, numbers, "other", phone="5522").id
+    began = trio.current_time()
+    async with open_link(memory, numbers=numbers) as link:
+        await link.state(other, "sent")
+        assert trio.current_time() - began < 2
+        await link.state(later, "sent")
+        assert 9 <= trio.current_time() - began <= 12
+        assert [body for _, body, _, _ in link.far.calls] == ["other", "later"]
+        assert link.row(doubtful)["state"] == "unknown"
+
+
+async def test_a_report_after_a_restart_lets_the_conversation_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    memory, numbers = Memory(), Numbers()
+    begun = Link.stored(
+        memory, numbers, "begun", state="sending", attempt=1, version=2, sending_at=NOW
+    ).id
+    later = Link.stored(memory, numbers, "later").id
+    began = trio.current_time()
+    async with open_link(memory, numbers=numbers) as link:
+        await link.state(begun, "unknown")
+        await link.report(status("wamid.b", "sent", outbox_id=begun))
+        await link.state(later, "sent")
+        assert trio.current_time() - began < 5
+
+
 @pytest.mark.parametrize(
     ("policy", "state", "calls"),
     [("ask", "unknown", 1), ("drop", "dead", 1), ("resend", "dead", 2)],
