@@ -168,11 +168,12 @@ class SessionChanged(DomainEvent, frozen=True, kw_only=True):
 
 
 class UserChanged(DomainEvent, frozen=True, kw_only=True):
-    """A user was created or changed (presence included)."""
+    """A user was created or changed; `presence`: it came online or went offline."""
 
     kind: ClassVar[str] = "user.changed"
     user: UserView
     created: bool = False
+    presence: bool = False
 
     def ids(self) -> dict[str, int | str]:
         return {"user": self.user.id}

@@ -53,4 +53,4 @@ class Presence:
             user = await users.change(tx, company_id, user_id, UserPatch(online=online))
             departments = await users.department_ids(tx, company_id, user_id)
             shown = user_view(user, departments, snapshot)
-            tx.publish(UserChanged(company_id=company_id, user=shown))
+            tx.publish(UserChanged(company_id=company_id, user=shown, presence=True))

@@ -180,7 +180,8 @@ class RealtimeServer:
         except Exception:
             log.exception("event %s has no wire form", event.kind)
         if isinstance(event, UserChanged):
-            self.revalidate_user(company_id, event.user.id)
+            if not event.presence:
+                self.revalidate_user(company_id, event.user.id)
         elif isinstance(event, UserRemoved):
             self.revalidate_user(company_id, event.user_id)
         elif isinstance(event, RecordChanged) and (event.noun, event.action) == _LOST_DEPARTMENT:

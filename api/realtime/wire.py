@@ -212,8 +212,13 @@ def session_changed(event: SessionChanged) -> Iterator[Push]:
 
 @wire(UserChanged)
 def user_changed(event: UserChanged) -> Iterator[Push]:
-    payload = {"action": "create" if event.created else "update", "user": event.user}
-    yield Push(_everybody(event.company_id), f"company-{event.company_id}-user", payload)
+    company_id, user = event.company_id, event.user
+    if event.presence:
+        told = (rooms.SUPER, rooms.admins(company_id))
+        change = {"userId": user.id, "online": user.online}
+        yield Push(told, "userOnlineChange", change, volatile=True)
+    payload = {"action": "create" if event.created else "update", "user": user}
+    yield Push(_everybody(company_id), f"company-{company_id}-user", payload)
 
 
 @wire(UserRemoved)
@@ -267,12 +272,16 @@ def chat_message_created(event: ChatMessageCreated) -> Iterator[Push]:
 
 
 class Noun(NamedTuple):
-    """How a plain configuration row is spoken of: names (`{id}` is the company's), keys."""
+    """How a plain configuration row is spoken of: names (`{id}` is the company's), keys.
+
+    `within` is the field of the record that makes a further, narrower name out of each.
+    """
 
     names: tuple[str, ...]
     record: str
     record_id: str
     creates: bool = True
+    within: str = ""
 
 
 NOUNS: Final[dict[str, Noun]] = {
@@ -288,7 +297,7 @@ NOUNS: Final[dict[str, Noun]] = {
     "campaign": Noun(("company-{id}-campaign",), "record", "id"),
     "campaign_settings": Noun(("company-{id}-campaignSettings",), "record", "id"),
     "contact_list": Noun(("company-{id}-ContactList",), "record", "id"),
-    "contact_list_item": Noun(("company-{id}-ContactListItem",), "record", "id"),
+    "contact_list_item": Noun(("company-{id}-ContactListItem",), "record", "id", within="list_id"),
     "prompt": Noun(("company-{id}-prompt", "prompt"), "prompt", "intelligenceId"),
     "queue_integration": Noun(
         ("company-{id}-queueIntegration",), "queueIntegration", "integrationId"
@@ -297,7 +306,13 @@ NOUNS: Final[dict[str, Noun]] = {
     "announcement": Noun(("company-announcement", "company-{id}-announcement"), "record", "id"),
     "help": Noun(("company-{id}-help",), "record", "id"),
 }
-"""Nouns that are not here are not spoken of on the sockets."""
+SILENT: Final = frozenset(
+    ("company", "department_option", "plan", "scheduled_message", "ticket_note")
+)
+"""Nouns that no browser listens for."""
+
+_OWN_ADMINS: Final = "_"
+"""Settings under such keys are the admins', here as over REST."""
 
 
 @wire(RecordChanged)
@@ -311,6 +326,11 @@ def record_changed(event: RecordChanged) -> Iterator[Push]:
         payload[noun.record_id] = event.record_id
     else:
         payload[noun.record] = event.record
+    told = _everybody(event.company_id)
+    if event.noun == "setting" and str(event.record_id).startswith(_OWN_ADMINS):
+        told = (rooms.admins(event.company_id),)
     for name in noun.names:
         full = name.replace("{id}", str(event.company_id))
-        yield Push(_everybody(event.company_id), full, payload)
+        yield Push(told, full, payload)
+        if noun.within and event.record is not None:
+            yield Push(told, f"{full}-{getattr(event.record, noun.within)}", payload)
