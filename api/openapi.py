@@ -91,6 +91,8 @@ def _operation(
         operation["security"] = [{"connection" if endpoint.guard.connection else "bearer": []}]
     if endpoint.guard.rank > 1:
         operation["description"] = f"For {endpoint.guard.name.replace('_', ' ')}s only."
+    if endpoint.guard.flag:
+        operation["description"] = f"For admins, and users with `{endpoint.guard.flag}`."
     if endpoint.method == "POST" and not endpoint.guard.public:
         operation["parameters"].append(_IDEMPOTENCY)
     if endpoint.body_type is not None:

@@ -13,7 +13,10 @@ from api.endpoint.fields import Short as Short
 from api.endpoint.fields import Text as Text
 from api.endpoint.guards import admin as admin
 from api.endpoint.guards import connection as connection
+from api.endpoint.guards import manages_connections as manages_connections
 from api.endpoint.guards import public as public
+from api.endpoint.guards import sees_dashboard as sees_dashboard
+from api.endpoint.guards import sees_real_time as sees_real_time
 from api.endpoint.guards import signed as signed
 from api.endpoint.guards import super_user as super_user
 from api.endpoint.guards import user as user

@@ -15,13 +15,14 @@ class Guard:
     """A named rule. `rank` orders user < admin < super user; `public` asks for no token.
 
     `connection` asks for a connection's token instead of a login. `allows` decides about a known
-    principal.
+    principal; `flag` names the user's flag that it looks at, which admins do not need.
     """
 
     name: str
     rank: int
     public: bool = False
     connection: bool = False
+    flag: str = ""
     allows: Callable[[Principal], bool] = lambda _: True
 
     async def admit(self, request: Request, authenticate: Authenticate) -> Principal | None:
@@ -61,3 +62,19 @@ admin = Guard(name="admin", rank=2, allows=lambda principal: principal.is_admin)
 
 super_user = Guard(name="super_user", rank=3, allows=lambda principal: principal.is_super)
 """Operators of the installation."""
+
+
+def _flagged(flag: str) -> Guard:
+    return Guard(
+        name=flag, rank=1, flag=flag, allows=lambda who: who.is_admin or getattr(who, flag)
+    )
+
+
+sees_dashboard = _flagged("show_dashboard")
+"""Admins, and users with the dashboard."""
+
+sees_real_time = _flagged("allow_real_time")
+"""Admins, and users with the live boards."""
+
+manages_connections = _flagged("allow_connections")
+"""Admins, and users who may connect numbers."""

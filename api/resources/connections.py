@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from actors.events import ConnectionChanged, ConnectionRemoved
 from actors.sessions import ConnectionRenewed, StartSession, StopSession
 from actors.tickets.commands import CloseTickets
-from api.endpoint import Ctx, Named, Routes, Short, Upload, admin
+from api.endpoint import Ctx, Named, Routes, Short, Upload, admin, manages_connections
 from api.endpoint.coverage import require
 from api.endpoint.crud import stored
 from api.errors import Detail, Invalid
@@ -22,7 +22,9 @@ from storage.tickets import ACTIVE_STATUSES
 from storage.views import ConnectionView, connection_view
 
 routes = Routes("/whatsapp", tag="whatsapp", missing="ERR_NO_WAPP_FOUND")
-sessions = Routes("/whatsappsession", tag="whatsapp", missing="ERR_NO_WAPP_FOUND")
+sessions = Routes(
+    "/whatsappsession", tag="whatsapp", guard=manages_connections, missing="ERR_NO_WAPP_FOUND"
+)
 
 _SIMPLE = {"official": "whatsapp_cloud", "whatsapp_oficial": "whatsapp_cloud"}
 
@@ -105,7 +107,7 @@ async def show_webhook(ctx: Ctx, connection_id: ConnectionId) -> Webhook:
     )
 
 
-@routes.post(guard=admin, limit="connections")
+@routes.post(guard=manages_connections, limit="connections")
 async def create(ctx: Ctx, body: Body) -> ConnectionView:
     """Add a connection; its own webhook address is made with it."""
     if body.name is UNSET or not body.name.strip():
@@ -126,7 +128,7 @@ async def create(ctx: Ctx, body: Body) -> ConnectionView:
     return await _shown(ctx, made)
 
 
-@routes.put("/{connection_id}", guard=admin)
+@routes.put("/{connection_id}", guard=manages_connections)
 async def update(ctx: Ctx, connection_id: ConnectionId, body: Body) -> ConnectionView:
     """Change a connection; masked secrets that come back are left as they are."""
     patch, given = _split(body)
@@ -231,7 +233,7 @@ async def stop(ctx: Ctx, connection_id: ConnectionId) -> Done:
 async def _listed(ctx: Ctx, channel: str) -> list[ConnectionView]:
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
     shown = [
-        connection_view(connection, snapshot, manager=ctx.principal.is_admin)
+        connection_view(connection, snapshot, manager=manages_connections.allows(ctx.principal))
         for connection in snapshot.connections.values()
     ]
     return [view for view in shown if not channel or view.channel == channel]
@@ -239,7 +241,7 @@ async def _listed(ctx: Ctx, channel: str) -> list[ConnectionView]:
 
 async def _shown(ctx: Ctx, connection: Connection) -> ConnectionView:
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
-    if not ctx.principal.is_admin:
+    if not manages_connections.allows(ctx.principal):
         return connection_view(connection, snapshot)
     kept = await _secrets(ctx, connection.id)
     return connection_view(connection, snapshot, manager=True, secrets=kept)

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import field
 
-from api.endpoint import Ctx, Routes, Short
+from api.endpoint import Ctx, Routes, Short, sees_dashboard
 from api.endpoint.times import moment
-from api.errors import Detail, Forbidden, Invalid
+from api.errors import Detail, Invalid
 from api.resources.dashboard_views import (
     Attendant,
     ByTime,
@@ -27,12 +27,12 @@ from api.resources.dashboard_views import (
     UserNow,
     UserReport,
 )
-from storage import reports, users
+from storage import reports
 from storage.reports import AgentHandling, Handling, Period, Rated
 from storage.snapshots import CompanySnapshot, Member
 from storage.views.departments import department_brief
 
-routes = Routes(tag="dashboard", paid=True)
+routes = Routes(tag="dashboard", guard=sees_dashboard, paid=True)
 LONGEST = timedelta(days=800)
 
 
@@ -107,7 +107,7 @@ async def show_by_day(ctx: Ctx, query: PeriodQuery) -> DayChart:
 @routes.get("/dashboard/status")
 async def show_now(ctx: Ctx) -> StatusNow:
     """Tell what waits now, and who is here."""
-    snapshot = await _allowed(ctx)
+    snapshot = await ctx.snapshot()
     rows = [
         TicketsNow(
             status=row.status,
@@ -181,17 +181,8 @@ async def count_messages(ctx: Ctx, query: PeriodQuery) -> Count:
     return Count(found)
 
 
-async def _allowed(ctx: Ctx) -> CompanySnapshot:
-    """Raises Forbidden for users without the dashboard."""
-    if not ctx.principal.is_admin:
-        user = await users.get(ctx.parts.database, ctx.company_id, ctx.user_id)
-        if not user.show_dashboard:
-            raise Forbidden
-    return await ctx.parts.snapshots.current(ctx.company_id)
-
-
 async def _asked(ctx: Ctx, query: PeriodQuery) -> tuple[CompanySnapshot, Period]:
-    snapshot = await _allowed(ctx)
+    snapshot = await ctx.snapshot()
     zone = snapshot.company.timezone
     now = datetime.now(UTC)
     first = query.date_from or query.initial or query.start

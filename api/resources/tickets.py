@@ -15,7 +15,7 @@ from actors.tickets.commands import (
     UpdateTicket,
 )
 from api.auth import zone
-from api.endpoint import Ctx, Id, Int, Routes, Short, Text
+from api.endpoint import Ctx, Id, Int, Routes, Short, Text, sees_real_time
 from api.errors import Detail, Forbidden, Invalid
 from api.resources.asking import ask
 from api.resources.ticket_query import STATUSES, TicketQuery, filter_of
@@ -90,13 +90,13 @@ async def list_board(ctx: Ctx, query: TicketQuery) -> TicketPage:
     return await _board(ctx, query)
 
 
-@routes.get("/dashboard/moments")
+@routes.get("/dashboard/moments", guard=sees_real_time)
 async def list_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
     """List what is open or waits now, for the live board by department."""
     return (await list_board(ctx, query)).tickets
 
 
-@routes.get("/usersMoments")
+@routes.get("/usersMoments", guard=sees_real_time)
 async def list_user_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
     """List what agents are working on now, for the live board by user."""
     return (await _board(ctx, query, owned=True)).tickets
@@ -125,6 +125,8 @@ async def create(ctx: Ctx, body: NewTicket) -> TicketView:
     """Open a conversation with a contact; refused while one is active on that connection."""
     database, company_id = ctx.parts.database, ctx.company_id
     contact = await contacts.get(database, company_id, ContactId(body.contact_id))
+    if contact.is_group and not (ctx.principal.is_admin or ctx.principal.allow_group):
+        raise Forbidden
     command = CreateTicket(
         company_id=company_id,
         contact_id=contact.id,
@@ -146,8 +148,8 @@ async def update(ctx: Ctx, ticket_id: TicketId, body: TicketChange) -> TicketVie
         for name, value in msgspec.structs.asdict(body).items()
         if name not in ("send_farewell", "just_close")
     }
-    if body.status is not UNSET:
-        _status(body.status)
+    if body.status is not UNSET and _status(body.status) == "closed":
+        _check_closing(ctx, ticket.status)
     command = UpdateTicket(
         **_address(ticket),
         ticket_id=ticket.id,
@@ -179,6 +181,7 @@ async def remove(ctx: Ctx, ticket_id: TicketId) -> Removed:
 async def close_all(ctx: Ctx, body: Closing) -> None:
     """Close every ticket of one status that the caller may see, without a farewell."""
     status = _status(body.status)
+    _check_closing(ctx, status)
     who = await viewer(ctx)
     chosen = await tickets.contacts_with(
         ctx.parts.database,
@@ -232,6 +235,13 @@ async def _shown(ctx: Ctx, ticket: Ticket) -> TicketView:
 def _address(ticket: Ticket) -> dict[str, Any]:
     """Whose tickets it is one of: what every ticket command starts with."""
     return {"company_id": ticket.company_id, "contact_id": ticket.contact_id}
+
+
+def _check_closing(ctx: Ctx, status: str) -> None:
+    """Raises Forbidden for agents who may not close what still waits."""
+    who = ctx.principal
+    if status == "pending" and not (who.is_admin or who.close_pending_ticket):
+        raise Forbidden
 
 
 def _status(name: str) -> str:

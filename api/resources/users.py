@@ -147,6 +147,7 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
         patch = msgspec.structs.replace(
             patch, password_hash=await ctx.parts.auth.passwords.hash(password)
         )
+    await _check_rank(ctx, user_id)
     await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         user = await users.change(tx, ctx.company_id, user_id, patch)
@@ -165,6 +166,7 @@ async def remove(ctx: Ctx, user_id: UserId) -> Removed:
     """Delete a user and end their sessions; tickets stay, without an agent."""
     if user_id == ctx.user_id:
         raise Invalid(Detail("$", "nobody deletes the own account"))
+    await _check_rank(ctx, user_id)
     await ctx.parts.auth.end_all(ctx.company_id, user_id, "deleted")
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await users.delete(tx, ctx.company_id, user_id)
@@ -201,6 +203,14 @@ async def set_picture(ctx: Ctx, user_id: UserId, uploads: tuple[Upload, ...]) ->
     await users.get(ctx.parts.database, ctx.company_id, user_id)
     kept = await stored(ctx, uploads)
     return Pictured(await _set(ctx, user_id, UserPatch(profile_image=kept["media_path"])))
+
+
+async def _check_rank(ctx: Ctx, user_id: UserId) -> None:
+    """Raises NotFound, and Forbidden for an operator's account: only operators touch those."""
+    if ctx.principal.is_super:
+        return
+    if (await users.get(ctx.parts.database, ctx.company_id, user_id)).is_super:
+        raise Forbidden
 
 
 async def _set(ctx: Ctx, user_id: UserId, patch: UserPatch) -> UserView:
