@@ -125,6 +125,17 @@ class ContactChanged(DomainEvent, frozen=True, kw_only=True):
         return {"contact": self.contact.id}
 
 
+class ContactsImported(DomainEvent, frozen=True, kw_only=True):
+    """Contacts of an import were created: `count` of them, with consecutive ids."""
+
+    kind: ClassVar[str] = "contacts.imported"
+    first_id: ContactId
+    count: int
+
+    def ids(self) -> dict[str, int | str]:
+        return {"first": self.first_id, "count": self.count}
+
+
 class ContactRemoved(DomainEvent, frozen=True, kw_only=True):
     """A contact was deleted, or merged into `merged_into`."""
 
@@ -229,6 +240,7 @@ ALL: tuple[type[DomainEvent], ...] = (
     MessageChanged,
     MessageRemoved,
     ContactChanged,
+    ContactsImported,
     ContactRemoved,
     ConnectionChanged,
     ConnectionRemoved,

@@ -13,6 +13,7 @@ from actors.events import (
     ConnectionRemoved,
     ContactChanged,
     ContactRemoved,
+    ContactsImported,
     MessageChanged,
     MessageCreated,
     RecordChanged,
@@ -184,6 +185,16 @@ async def _contact_changed(
     return ContactChanged(company_id=event.company_id, contact=contact_view(contact, snapshot))
 
 
+async def _contacts_imported(
+    _log: PgEventLog, _snapshot: CompanySnapshot, event: StoredEvent
+) -> DomainEvent | None:
+    return ContactsImported(
+        company_id=event.company_id,
+        first_id=ContactId(_number(event, "first")),
+        count=_number(event, "count"),
+    )
+
+
 async def _contact_removed(
     _log: PgEventLog, _snapshot: CompanySnapshot, event: StoredEvent
 ) -> DomainEvent | None:
@@ -229,6 +240,7 @@ _REVIVERS: Final[dict[str, Reviver]] = {
     MessageCreated.kind: _message_created,
     MessageChanged.kind: _message_changed,
     ContactChanged.kind: _contact_changed,
+    ContactsImported.kind: _contacts_imported,
     ContactRemoved.kind: _contact_removed,
     ConnectionChanged.kind: _connection_changed,
     SessionChanged.kind: _connection_changed,

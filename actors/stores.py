@@ -58,6 +58,9 @@ class PgContacts:
     async def by_number(self, company_id: CompanyId, number: str) -> Contact | None:
         return await contact_book.contact_by_number(self._database, company_id, number)
 
+    async def by_numbers(self, company_id: CompanyId, numbers: list[str]) -> dict[str, ContactId]:
+        return await contact_book.contacts_by_numbers(self._database, company_id, numbers)
+
     async def by_id(self, company_id: CompanyId, contact_id: ContactId) -> Contact | None:
         return await contact_book.contact_by_id(self._database, company_id, contact_id)
 

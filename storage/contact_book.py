@@ -38,6 +38,12 @@ BY_NUMBER = prepared(
         contacts.c.number == sa.bindparam("number", type_=sa.Text),
     )
 )
+BY_NUMBERS = prepared(
+    sa.select(contacts.c.number, contacts.c.id).where(
+        contacts.c.company_id == _COMPANY,
+        contacts.c.number == sa.any_(sa.bindparam("numbers", type_=sa.ARRAY(sa.Text))),
+    )
+)
 BY_ID = prepared(
     sa.select(*columns_of(contacts, Contact)).where(
         contacts.c.company_id == _COMPANY, contacts.c.id == _CONTACT
@@ -75,6 +81,14 @@ async def contact_by_number(
 ) -> Contact | None:
     """The contact with this number, or None."""
     return await database.first(BY_NUMBER, company_id=company_id, number=number, into=Contact)
+
+
+async def contacts_by_numbers(
+    database: Database | Tx, company_id: CompanyId, numbers: list[str]
+) -> dict[str, ContactId]:
+    """The contacts that have one of these numbers."""
+    rows = await database.rows(BY_NUMBERS, company_id=company_id, numbers=numbers)
+    return {row[0]: ContactId(row[1]) for row in rows}
 
 
 async def contact_by_id(

@@ -13,6 +13,7 @@ from storage.ids import CompanyId, ConnectionId, ContactId, CustomFieldId, UserI
 from storage.metadata import (
     at,
     belongs_to,
+    columns_of,
     company,
     flag,
     metadata,
@@ -28,6 +29,7 @@ from storage.metadata import (
 )
 from storage.repo import Links, Repo
 from storage.search import one_of
+from storage.sql import prepared
 
 contacts = sa.Table(
     "contacts",
@@ -196,6 +198,25 @@ async def names_of(
         sa.select(contacts.c.id, contacts.c.name).where(contacts.c.company_id == company_id, wanted)
     )
     return {row[0]: row[1] for row in rows}
+
+
+_AFTER: Final = prepared(
+    sa.select(*columns_of(contacts, Contact))
+    .where(
+        contacts.c.company_id == sa.bindparam("company", type_=sa.BigInteger),
+        contacts.c.id > sa.bindparam("after", type_=sa.BigInteger),
+        contacts.c.is_group.is_(False),
+    )
+    .order_by(contacts.c.id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger))
+)
+
+
+async def people_after(
+    source: Statements, company_id: CompanyId, contact_id: int, *, most: int
+) -> list[Contact]:
+    """The next contacts who are no groups, by id, behind `contact_id`."""
+    return await source.all(_AFTER, into=Contact, company=company_id, after=contact_id, most=most)
 
 
 _wallets: Final = Links(contact_wallets, "contact_id", "user_id")

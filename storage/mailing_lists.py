@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from storage.database import Statements, Tx
 from storage.ids import CompanyId
-from storage.metadata import belongs_to, flag, owner, string
+from storage.metadata import belongs_to, columns_of, flag, owner, string
 from storage.plain_rows import TenantRow, tenant_table
 from storage.repo import Repo
 from storage.search import by_name, one_of
@@ -73,16 +73,21 @@ async def sizes(
     return {row[0]: row[1] for row in await source.rows(counted)}
 
 
+async def items_after(
+    source: Statements, company_id: CompanyId, list_id: int, item_id: int, *, most: int
+) -> list[MailingItem]:
+    """The next items of a list, by id, behind `item_id`."""
+    column = contact_list_items.c
+    wanted = sa.select(*columns_of(contact_list_items, MailingItem)).where(
+        column.company_id == company_id, column.list_id == list_id, column.id > item_id
+    )
+    return await source.all(wanted.order_by(column.id).limit(most), into=MailingItem)
+
+
 async def fill(
     tx: Tx, company_id: CompanyId, list_id: int, entries: Sequence[dict[str, str]]
 ) -> int:
-    """Add entries to a list 1,000 at a time; returns how many numbers were new to it."""
-    if not entries:
-        return 0
+    """Add entries to a list; returns how many numbers were new to it."""
     fixed = {"company_id": company_id, "list_id": list_id}
-    made = 0
-    for start in range(0, len(entries), 1000):
-        rows = [fixed | entry for entry in entries[start : start + 1000]]
-        statement = insert(contact_list_items).values(rows).on_conflict_do_nothing()
-        made += await tx.execute(statement)
-    return made
+    rows = [fixed | entry for entry in entries]
+    return await tx.execute(insert(contact_list_items).values(rows).on_conflict_do_nothing())

@@ -15,6 +15,7 @@ from actors.router.commands import (
     DeleteContact,
     DeliverInbound,
     EnsureContact,
+    ImportContacts,
     LearnIdentity,
     MergeContacts,
     RouterCommand,
@@ -268,6 +269,11 @@ class RouterActor(Actor, accepts=RouterCommand):
     async def ensure(self, turns: Sequence[Turn[EnsureContact]]) -> None:
         for turn in turns:
             self._answer_later(turn, self._desk.ensure, turn.command)
+
+    @handler(fold=64)
+    async def take_in(self, turns: Sequence[Turn[ImportContacts]]) -> None:
+        for turn in turns:
+            self._answer_later(turn, self._desk.take_in, turn.command)
 
     @handler(fold=64)
     async def update(self, turns: Sequence[Turn[UpdateContact]]) -> None:

@@ -82,6 +82,25 @@ class EnsureContact(RouterCommand[ContactView], frozen=True, kw_only=True):
     contact: NewContact
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch: the contact of every number, and how many of them are new."""
+
+    contact_ids: dict[str, ContactId]
+    created: int
+
+
+class ImportContacts(RouterCommand[Imported], frozen=True, kw_only=True):
+    """Stores those of a batch of people whose numbers are new, in one commit; repeatable.
+
+    Numbers that are known keep their contact as it is. At most MOST_IMPORTED of them at once.
+    """
+
+    contacts: tuple[NewContact, ...]
+
+
+MOST_IMPORTED = 200
+
+
 class UpdateContact(RouterCommand[ContactView], frozen=True, kw_only=True):
     """Changes what is set in `patch` (blocking is `active=False`); a new number is a new alias.
 

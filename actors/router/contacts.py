@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 from actors.errors import DuplicatedContact, InvalidRequest, UnknownContact
-from actors.events import ContactChanged, ContactRemoved, TicketRemoved
+from actors.events import ContactChanged, ContactRemoved, ContactsImported, TicketRemoved
 from actors.router.aliases import Alias, number_names
 from actors.router.commands import CustomField as NewField
 from actors.router.commands import NewContact, UpdateContact
@@ -100,27 +100,36 @@ class ContactBook:
 
     async def create(self, new: NewContact, aliases: Sequence[Alias]) -> Contact:
         """Stores a contact with its names. Raises Duplicate when one of them is taken."""
-        ids, now = self._ports.ids, self._ports.clock()
-        contact = Contact(
-            company_id=self._company_id,
-            id=ContactId(await ids.take("contacts")),
-            name=new.name or new.number,
-            number=new.number,
-            email=new.email,
-            channel=new.channel,
-            is_group=new.is_group,
-            accept_audio=new.accept_audio_message,
-            disable_bot=new.disable_bot,
-            connection_id=new.connection_id,
-            created_at=now,
-            updated_at=now,
-        )
-        write = Write(ADD_CONTACT, tuple(getattr(contact, name) for name in ADD_CONTACT.columns))
+        contact_id = ContactId(await self._ports.ids.take("contacts"))
+        contact = _contact(self._company_id, contact_id, new, self._ports.clock())
+        write = _contact_row(contact)
         event = ContactChanged(
             company_id=self._company_id, contact=await self.view(contact), created=True
         )
         await self._save(contact.id, [write, *self._alias_rows(contact.id, aliases)], event)
         return contact
+
+    async def create_all(self, people: Sequence[NewContact]) -> dict[str, ContactId]:
+        """Stores contacts with the names of their numbers, in one unit; their ids by number.
+
+        Raises Duplicate when one of the numbers or names is taken: then none is stored.
+        """
+        if not people:
+            return {}
+        first, now = await self._ports.ids.take("contacts", len(people)), self._ports.clock()
+        made = [
+            _contact(self._company_id, ContactId(first + place), new, now)
+            for place, new in enumerate(people)
+        ]
+        writes = [_contact_row(contact) for contact in made]
+        for contact in made:
+            names = number_names(contact.channel, contact.number, is_group=contact.is_group)
+            writes += self._alias_rows(contact.id, names)
+        event = ContactsImported(
+            company_id=self._company_id, first_id=ContactId(first), count=len(made)
+        )
+        await self._save(ContactId(first), writes, event)
+        return {contact.number: contact.id for contact in made}
 
     async def add_aliases(self, contact_id: ContactId, aliases: Sequence[Alias]) -> None:
         """Stores further names of a contact. Raises Duplicate when one of them is taken."""
@@ -274,6 +283,29 @@ class ContactBook:
         ]
         events.append(ContactRemoved(company_id=self._company_id, contact_id=contact_id))
         await self._save(contact_id, [REMOVE_CONTACT(self._company_id, contact_id)], *events)
+
+
+def _contact(
+    company_id: CompanyId, contact_id: ContactId, new: NewContact, now: datetime
+) -> Contact:
+    return Contact(
+        company_id=company_id,
+        id=contact_id,
+        name=new.name or new.number,
+        number=new.number,
+        email=new.email,
+        channel=new.channel,
+        is_group=new.is_group,
+        accept_audio=new.accept_audio_message,
+        disable_bot=new.disable_bot,
+        connection_id=new.connection_id,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _contact_row(contact: Contact) -> Write:
+    return Write(ADD_CONTACT, tuple(getattr(contact, name) for name in ADD_CONTACT.columns))
 
 
 def _field_row(field: CustomField) -> Write:

@@ -1,21 +1,26 @@
 """What people do to contacts: create, find or create, change, delete, merge."""
 
+from collections.abc import Mapping
+
 import msgspec
 
-from actors.errors import DuplicatedContact, UnknownContact
+from actors.errors import DuplicatedContact, InvalidRequest, UnknownContact
 from actors.router.aliases import Alias, number_names
 from actors.router.commands import (
+    MOST_IMPORTED,
     CreateContact,
     CustomField,
     EnsureContact,
+    ImportContacts,
+    Imported,
     MergeContacts,
     NewContact,
     UpdateContact,
 )
 from actors.router.contacts import digits
-from actors.router.naming import Naming
+from actors.router.naming import TRIES, UNSETTLED, Naming
 from actors.router.ports import ContactStore
-from storage.errors import Duplicate
+from storage.errors import DatabaseUnavailable, Duplicate
 from storage.ids import CompanyId, ContactId
 from storage.views import ContactView
 
@@ -53,6 +58,46 @@ class ContactDesk:
             except Duplicate:
                 continue
         raise DuplicatedContact(number)
+
+    async def take_in(self, command: ImportContacts) -> Imported:
+        """Somebody else may store one of the numbers meanwhile: then it looks again.
+
+        Raises InvalidRequest, DatabaseUnavailable.
+        """
+        if len(command.contacts) > MOST_IMPORTED:
+            message = f"more than {MOST_IMPORTED} contacts at once"
+            raise InvalidRequest(message)
+        people = {
+            (number := digits(new.number, is_group=new.is_group)): msgspec.structs.replace(
+                new, number=number
+            )
+            for new in command.contacts
+        }
+        for _ in range(TRIES):
+            known = await self._known(people)
+            missing = [new for number, new in people.items() if number not in known]
+            try:
+                made = await self._book.create_all(missing)
+            except Duplicate:
+                continue
+            return Imported(contact_ids=known | made, created=len(made))
+        raise DatabaseUnavailable(UNSETTLED)
+
+    async def _known(self, people: Mapping[str, NewContact]) -> dict[str, ContactId]:
+        """Whose number or name is stored, two statements for all of them."""
+        found = await self._store.by_numbers(self._company_id, sorted(people))
+        named = {
+            alias: number
+            for number, new in people.items()
+            for alias in number_names(new.channel, number, is_group=new.is_group)
+        }
+        for row in await self._store.by_alias(
+            self._company_id, sorted(alias.alias for alias in named)
+        ):
+            alias = Alias(row.channel, row.alias)
+            if alias in named:
+                found.setdefault(named[alias], row.id)
+        return found
 
     async def _created(
         self, typed: NewContact, number: str, fields: tuple[CustomField, ...]

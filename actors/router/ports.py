@@ -20,6 +20,10 @@ class ContactStore(Protocol):
 
     async def by_number(self, company_id: CompanyId, number: str) -> Contact | None: ...
 
+    async def by_numbers(
+        self, company_id: CompanyId, numbers: list[str]
+    ) -> dict[str, ContactId]: ...
+
     async def by_id(self, company_id: CompanyId, contact_id: ContactId) -> Contact | None: ...
 
     async def fields(

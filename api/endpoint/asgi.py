@@ -6,9 +6,11 @@ handler behind Quart; so Quart keeps what it is best at, parsing multipart bodie
 """
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+import trio
 
 from api.endpoint.cors import Cors
 from api.endpoint.declaration import Endpoint
@@ -157,13 +159,31 @@ _JSON_HEAD = tuple(_secured([JSON]))  # nearly every response has exactly these
 async def _send(send: Send, response: Response, request: Request, cors: Cors) -> None:
     headers = wire_headers(response, request, cors)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if response.chunks is not None and request.method != "HEAD":
-        async for chunk in response.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+    if response.chunks is not None:
+        await _send_chunks(send, response.chunks, wanted=request.method != "HEAD")
         return
     body = b"" if request.method == "HEAD" else response.body
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_chunks(send: Send, chunks: AsyncIterator[bytes], *, wanted: bool) -> None:
+    """Every piece as it comes; the source is closed in any case."""
+    try:
+        if wanted:
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        if isinstance(chunks, Closing):
+            with trio.CancelScope(shield=True):
+                await chunks.aclose()
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A source that holds something until it is closed."""
+
+    async def aclose(self) -> None: ...
 
 
 def not_found(request: Request) -> Response:

@@ -16,6 +16,7 @@ from actors.events import (
     ConnectionRemoved,
     ContactChanged,
     ContactRemoved,
+    ContactsImported,
     MessageChanged,
     MessageCreated,
     MessageRemoved,
@@ -170,6 +171,12 @@ def message_removed(event: MessageRemoved) -> Iterator[Push]:
 @wire(ContactChanged)
 def contact_changed(event: ContactChanged) -> Iterator[Push]:
     payload = {"action": "create" if event.created else "update", "contact": event.contact}
+    yield Push(_everybody(event.company_id), f"company-{event.company_id}-contact", payload)
+
+
+@wire(ContactsImported)
+def contacts_imported(event: ContactsImported) -> Iterator[Push]:
+    payload = {"action": "reload", "count": event.count}
     yield Push(_everybody(event.company_id), f"company-{event.company_id}-contact", payload)
 
 

@@ -1,24 +1,31 @@
-"""Contacts in and out as CSV: one answer per line, and no cell that a spreadsheet would run."""
+"""Contacts in and out as spreadsheets: one answer per line, batches that can be repeated."""
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from actors.errors import DomainRefusal
-from actors.router import CreateContact, EnsureContact, NewContact
-from api.endpoint import Ctx, Raw, Routes, Short, Upload, admin, user
+from actors.router import MOST_IMPORTED, EnsureContact, ImportContacts, NewContact
+from api.endpoint import Ctx, Routes, Short, Stream, Upload, admin, user
 from api.errors import Detail, Invalid
 from api.resources import contacts as contact_book
-from api.resources.spreadsheets import LineError, digits, lines_of, plain
-from storage import contact_lists, tags
-from storage.contact_lists import ContactFilter
-from storage.ids import TagId
+from api.resources.spreadsheets import (
+    ExportQuery,
+    LineError,
+    digits,
+    exported,
+    people_in,
+    tag_names,
+)
+from storage import contacts, tags
+from storage.ids import ContactId, TagId
 from storage.tags import TagPatch
 from storage.views import ContactView
 
 routes = Routes(tag="contacts", guard=admin, missing="ERR_NO_CONTACT_FOUND")
+
+
+PAGE: Final = 1000
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,56 +45,47 @@ class Entry(msgspec.Struct, kw_only=True, rename="camel"):
     tags: Short = ""
 
 
-@routes.get("/contacts/exportCsv")
-async def export(ctx: Ctx) -> Raw:
-    """Write every contact to a CSV file, by name."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["name", "number", "email"])
-    page = 1
-    while True:
-        wanted = ContactFilter(is_group=False, page=page, page_size=1000)
-        rows = await contact_lists.page(ctx.parts.database, ctx.company_id, wanted)
-        for contact in rows.contacts:
-            writer.writerow([plain(contact.name), plain(contact.number), plain(contact.email)])
-        if len(rows.contacts) < wanted.page_size:
-            break
-        page += 1
-    named = ("content-disposition", 'attachment; filename="contacts.csv"')
-    content = "\ufeff" + text.getvalue()
-    return Raw(content=content.encode(), content_type="text/csv; charset=utf-8", headers=(named,))
+@routes.get("/contacts/exportCsv", deadline=300.0)
+async def export(ctx: Ctx, query: ExportQuery) -> Stream:
+    """Download every contact as CSV or, with `format=xlsx`, as a workbook."""
+    return await exported("contacts", query.format, ("name", "number", "email"), _pages(ctx))
+
+
+async def _pages(ctx: Ctx) -> AsyncIterator[list[tuple[str, str, str]]]:
+    last = 0
+    while rows := await contacts.people_after(ctx.parts.database, ctx.company_id, last, most=PAGE):
+        last = rows[-1].id
+        yield [(row.name, row.number, row.email) for row in rows]
 
 
 @routes.post("/contacts/importCsv", deadline=300.0)
-async def import_csv(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
-    """Store the contacts of a CSV file; a line that does not fit is reported, the others stay."""
+async def import_file(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
+    """Store the contacts of a CSV, XLSX or XLS file.
+
+    A line that does not fit is reported, the others stay. Batch by batch is committed: after a
+    failure the same file can be sent again, and what it stored before counts as known.
+    """
     if not uploads:
         raise Invalid(Detail("$.file", "missing"))
-    created = known = 0
-    failed: list[LineError] = []
-    for line, cells in list(lines_of(uploads[0].content)):
-        number = digits(cells["number"])
-        if not number:
-            failed.append(LineError(line, "no number"))
-            continue
-        new = NewContact(
-            name=cells["name"][:255] or number, number=number, email=cells["email"][:255]
+    found = await people_in(uploads[0].content)
+    created = 0
+    for start in range(0, len(found.people), MOST_IMPORTED):
+        batch = found.people[start : start + MOST_IMPORTED]
+        people = tuple(NewContact(name=p.name, number=p.number, email=p.email) for p in batch)
+        stored = await ctx.parts.system.ask(
+            ImportContacts(company_id=ctx.company_id, contacts=people)
         )
-        try:
-            await ctx.parts.system.ask(CreateContact(company_id=ctx.company_id, contact=new))
-            created += 1
-        except DomainRefusal as refusal:
-            if refusal.code == "ERR_DUPLICATED_CONTACT":
-                known += 1
-            else:
-                failed.append(LineError(line, refusal.code))
-    return ImportReport(created=created, known=known, failed=failed)
+        created += stored.created
+        tagged = {stored.contact_ids[person.number]: person.tags for person in batch}
+        await _tag(ctx, {contact_id: names for contact_id, names in tagged.items() if names})
+    known = len(found.people) - created + found.repeated
+    return ImportReport(created=created, known=known, failed=found.failed)
 
 
 @routes.post("/contacts/upload", deadline=300.0)
 async def import_there(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
     """The same under the path that other clients use."""
-    return await import_csv(ctx, uploads)
+    return await import_file(ctx, uploads)
 
 
 @routes.post("/contacts/findOrInsert", guard=user)
@@ -104,22 +102,27 @@ async def ensure(ctx: Ctx, body: Entry) -> ContactView:
 async def import_one(ctx: Ctx, body: Entry) -> ContactView:
     """One contact of an import with its tags, which are made when they are new."""
     contact = await ensure(ctx, body)
-    names = [name.strip()[:255] for name in body.tags.split(",") if name.strip()]
+    names = tag_names(body.tags)
     if not names:
         return contact
-    await _tag(ctx, contact, names)
+    await _tag(ctx, {contact.id: names})
     return await contact_book.show(ctx, contact.id)
 
 
-async def _tag(ctx: Ctx, contact: ContactView, names: Sequence[str]) -> None:
+async def _tag(ctx: Ctx, wanted: Mapping[ContactId, Sequence[str]]) -> None:
+    """Adds tags by their names, which are made when they are new, in one transaction."""
+    if not wanted:
+        return
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         existing = await tags.all_of(tx, ctx.company_id)
         known = {tag.name.lower(): tag.id for tag in existing if not tag.kanban}
-        chosen: list[TagId] = list(await tags.of_contact(tx, ctx.company_id, contact.id))
-        for name in names:
-            if name.lower() not in known:
-                made = await tags.create(tx, ctx.company_id, TagPatch(name=name, color="#A4CCCC"))
-                known[name.lower()] = made.id
-            chosen.append(known[name.lower()])
-        await tags.set_of_contact(tx, ctx.company_id, contact.id, tuple(dict.fromkeys(chosen)))
+        for contact_id, names in wanted.items():
+            chosen: list[TagId] = list(await tags.of_contact(tx, ctx.company_id, contact_id))
+            for name in names:
+                if name.lower() not in known:
+                    patch = TagPatch(name=name, color="#A4CCCC")
+                    known[name.lower()] = (await tags.create(tx, ctx.company_id, patch)).id
+                chosen.append(known[name.lower()])
+            chosen = list(dict.fromkeys(chosen))
+            await tags.set_of_contact(tx, ctx.company_id, contact_id, tuple(chosen))
     ctx.parts.snapshots.invalidate(ctx.company_id)

@@ -1,16 +1,20 @@
 """Contact lists and their items: whom campaigns are sent to."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 import msgspec
 
 from actors.events import RecordChanged
-from api.endpoint import Ctx, Upload, admin, crud
+from api.endpoint import Ctx, Stream, Upload, admin, crud
 from api.errors import Detail, Invalid
-from api.resources.spreadsheets import LineError, digits, lines_of
+from api.resources.spreadsheets import ExportQuery, LineError, exported, people_in
 from storage import mailing_lists
 from storage.database import Statements
 from storage.mailing_lists import MailingList
+
+BATCH: Final = 1000
+"""Lines that are committed, or read, at once."""
 
 
 class ListView(MailingList, frozen=True, kw_only=True, rename="camel"):
@@ -64,33 +68,45 @@ class UploadReport(msgspec.Struct, frozen=True):
     failed: list[LineError]
 
 
-@routes.post("/{contact_list_id}/upload", guard=admin)
+@routes.post("/{contact_list_id}/upload", guard=admin, deadline=300.0)
 async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) -> UploadReport:
-    """Fill a list from a CSV file; numbers that it has already are passed over."""
-    await mailing_lists.lists.get(ctx.parts.database, ctx.company_id, contact_list_id)
+    """Fill a list from a CSV, XLSX or XLS file; numbers that it has already are passed over."""
+    database, company_id = ctx.parts.database, ctx.company_id
+    await mailing_lists.lists.get(database, company_id, contact_list_id)
     if not uploads:
         raise Invalid(Detail("$.file", "missing"))
-    entries: dict[str, dict[str, str]] = {}
-    failed: list[LineError] = []
-    read = 0
-    for line, cells in list(lines_of(uploads[0].content)):
-        number = digits(cells["number"])
-        if not number:
-            failed.append(LineError(line, "no number"))
-            continue
-        read += 1
-        name = cells["name"][:255] or number
-        entries.setdefault(number, {"name": name, "number": number, "email": cells["email"][:255]})
-    async with ctx.parts.database.begin(ctx.company_id) as tx:
-        created = await mailing_lists.fill(
-            tx, ctx.company_id, contact_list_id, list(entries.values())
-        )
+    found = await people_in(uploads[0].content)
+    created = 0
+    for start in range(0, len(found.people), BATCH):
+        batch = found.people[start : start + BATCH]
+        entries = [{"name": p.name, "number": p.number, "email": p.email} for p in batch]
+        async with database.begin(company_id) as tx:
+            created += await mailing_lists.fill(tx, company_id, contact_list_id, entries)
+    async with database.begin(company_id) as tx:
         event = RecordChanged(
-            company_id=ctx.company_id,
+            company_id=company_id,
             noun="contact_list",
             action="update",
             record_id=contact_list_id,
-            record=await mailing_lists.lists.get(tx, ctx.company_id, contact_list_id),
+            record=await mailing_lists.lists.get(tx, company_id, contact_list_id),
         )
         tx.publish(event)
-    return UploadReport(created, read - created, failed)
+    known = len(found.people) - created + found.repeated
+    return UploadReport(created, known, found.failed)
+
+
+@routes.get("/{contact_list_id}/export", deadline=300.0)
+async def export(ctx: Ctx, contact_list_id: int, query: ExportQuery) -> Stream:
+    """Download a list as CSV or, with `format=xlsx`, as a workbook."""
+    await mailing_lists.lists.get(ctx.parts.database, ctx.company_id, contact_list_id)
+    titles = ("name", "number", "email")
+    return await exported("list", query.format, titles, _pages(ctx, contact_list_id))
+
+
+async def _pages(ctx: Ctx, list_id: int) -> AsyncIterator[list[tuple[str, str, str]]]:
+    last = 0
+    while rows := await mailing_lists.items_after(
+        ctx.parts.database, ctx.company_id, list_id, last, most=BATCH
+    ):
+        last = rows[-1].id
+        yield [(row.name, row.number, row.email) for row in rows]

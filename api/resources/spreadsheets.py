@@ -1,20 +1,40 @@
-"""Spreadsheets as people send them: headings in two languages, lines that do not fit reported."""
+"""Spreadsheets in and out: headings in two languages, a report per line, no cell that runs.
+
+Reading and writing happen in worker threads, a few at a time; exports are written to a file
+without a name, so that memory stays bounded however many rows there are.
+"""
 
 import csv
 import io
-from collections.abc import Iterator
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from typing import IO, Any, Final, Protocol, Self
 
 import msgspec
+import trio
 
+from api.endpoint import Short, Stream
 from api.errors import Detail, Invalid
+from api.resources.workbooks import rows_of
 
-MOST_LINES = 5000
-COLUMNS = {
+MOST_LINES: Final = 20_000
+COLUMNS: Final = {
     "name": ("nome", "name"),
     "number": ("numero", "número", "number", "telefone", "phone"),
     "email": ("email", "e-mail"),
+    "tags": ("tags", "etiquetas", "tag"),
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_WORKERS: Final = trio.CapacityLimiter(2)
+_CHUNK: Final = 64 * 1024
+_MOST_ROWS: Final = 1_000_000
+_XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class ExportQuery(msgspec.Struct):
+    """csv or xlsx."""
+
+    format: Short = "csv"
 
 
 class LineError(msgspec.Struct, frozen=True):
@@ -24,10 +44,77 @@ class LineError(msgspec.Struct, frozen=True):
     error: str
 
 
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an import; `number` is digits."""
+
+    number: str
+    name: str
+    email: str
+    tags: tuple[str, ...]
+
+
+class People(msgspec.Struct, frozen=True, kw_only=True):
+    """The people of a file, each number once; how often one came again; the lines that fit not."""
+
+    people: list[Person]
+    repeated: int
+    failed: list[LineError]
+
+
 def digits(text: str) -> str:
     """A phone number reduced to its digits; empty when they are too few or too many."""
     found = "".join(letter for letter in text if letter.isascii() and letter.isdigit())
     return found if 8 <= len(found) <= 20 else ""
+
+
+async def people_in(content: bytes) -> People:
+    """The people of a CSV, XLSX or XLS file with headings.
+
+    Raises Invalid for a file that is none of these, is too large or has no column of numbers.
+    """
+    return await trio.to_thread.run_sync(_people, content, limiter=_WORKERS)
+
+
+def _people(content: bytes) -> People:
+    rows = rows_of(content)
+    titles = [title.lower() for title in next(rows, [])]
+    places = {
+        key: next((titles.index(name) for name in names if name in titles), -1)
+        for key, names in COLUMNS.items()
+    }
+    if places["number"] < 0:
+        raise Invalid(Detail("$.file", "no column of numbers"))
+    found: dict[str, Person] = {}
+    failed: list[LineError] = []
+    filled = 0
+    for line, row in enumerate(rows, start=2):
+        if not any(row):
+            continue
+        filled += 1
+        if filled > MOST_LINES:
+            raise Invalid(Detail("$.file", f"more than {MOST_LINES} lines"))
+        cells = {key: row[at] if 0 <= at < len(row) else "" for key, at in places.items()}
+        if number := digits(cells["number"]):
+            found.setdefault(number, _person(number, cells))
+        else:
+            failed.append(LineError(line, "no number"))
+    return People(
+        people=list(found.values()), repeated=filled - len(failed) - len(found), failed=failed
+    )
+
+
+def _person(number: str, cells: dict[str, str]) -> Person:
+    return Person(
+        number=number,
+        name=cells["name"][:255] or number,
+        email=cells["email"][:255],
+        tags=tag_names(cells["tags"]),
+    )
+
+
+def tag_names(text: str) -> tuple[str, ...]:
+    """The names in a text that separates them by commas."""
+    return tuple(name.strip()[:255] for name in text.split(",") if name.strip())
 
 
 def plain(text: str) -> str:
@@ -35,38 +122,109 @@ def plain(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def lines_of(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line numbers and cells of a CSV with headings; `,` or `;`, UTF-8 or Latin-1.
+Cells = Sequence[str]
 
-    Raises Invalid for a file without a column of numbers, or with too many lines.
+
+class Writing(Protocol):
+    """A file being written, row by row; `finish` completes it."""
+
+    def add(self, rows: Sequence[Cells]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class _Csv:
+    """UTF-8 with the mark by which spreadsheets know it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True)
+        self._writer = csv.writer(self._text)
+
+    def add(self, rows: Sequence[Cells]) -> None:
+        self._writer.writerows([[plain(cell) for cell in row] for row in rows])
+
+    def finish(self) -> None:
+        self._text.flush()
+        self._text.detach()
+
+
+class _Xlsx:
+    """One sheet; rows go to a file of the library's as they come."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        from openpyxl import Workbook
+
+        self._file = file
+        self._book = Workbook(write_only=True)
+        self._sheet = self._book.create_sheet()
+
+    def add(self, rows: Sequence[Cells]) -> None:
+        for row in rows:
+            self._sheet.append([_writable(plain(cell)) for cell in row])
+
+    def finish(self) -> None:
+        self._book.save(self._file)
+
+
+def _writable(text: str) -> str:
+    """Without the control characters that XML cannot hold, within a cell's 32,767 letters."""
+    return "".join(c for c in text if c >= " " or c in "\t\n\r")[:32_767]
+
+
+FORMATS: Final[dict[str, tuple[Any, str]]] = {
+    "csv": (_Csv, "text/csv; charset=utf-8"),
+    "xlsx": (_Xlsx, _XLSX_TYPE),
+}
+
+
+async def exported(
+    name: str, form: str, titles: Cells, pages: AsyncIterator[Sequence[Cells]]
+) -> Stream:
+    """A download of all `pages` under `titles`; `form` is csv or xlsx.
+
+    Raises Invalid for another form, and for more rows than a sheet has.
     """
+    if form not in FORMATS:
+        raise Invalid(Detail("$.format", "csv or xlsx"))
+    make, content_type = FORMATS[form]
+    file: IO[bytes] = await trio.to_thread.run_sync(tempfile.TemporaryFile)
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    text = text.replace("\x00", "")
-    head = text.partition("\n")[0]
-    rows = csv.reader(
-        io.StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ","
-    )
-    try:
-        titles = [title.strip().lower() for title in next(rows, [])]
-        places = {
-            key: next((titles.index(name) for name in names if name in titles), -1)
-            for key, names in COLUMNS.items()
-        }
-        if places["number"] < 0:
-            raise Invalid(Detail("$.file", "no column of numbers"))
-        for line, row in enumerate(rows, start=2):
-            if line > MOST_LINES + 1:
-                raise Invalid(Detail("$.file", f"more than {MOST_LINES} lines"))
-            if any(cell.strip() for cell in row):
-                yield (
-                    line,
-                    {
-                        key: row[place].strip() if 0 <= place < len(row) else ""
-                        for key, place in places.items()
-                    },
-                )
-    except csv.Error as error:
-        raise Invalid(Detail("$.file", "no CSV")) from error
+        writing: Writing = await _threaded(make, file)
+        await _threaded(writing.add, [titles])
+        count = 0
+        async for rows in pages:
+            count += len(rows)
+            if count > _MOST_ROWS:
+                raise Invalid(Detail("$", f"more than {_MOST_ROWS} rows"))
+            await _threaded(writing.add, rows)
+        await _threaded(writing.finish)
+        size = await _threaded(file.seek, 0, io.SEEK_END)
+        await _threaded(file.seek, 0)
+    except BaseException:
+        file.close()
+        raise
+    named = ("content-disposition", f'attachment; filename="{name}.{form}"')
+    return Stream(chunks=_Download(file), length=size, content_type=content_type, headers=(named,))
+
+
+class _Download:
+    """The pieces of a written file, which is gone when they are sent or no longer wanted."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk: bytes = await _threaded(self._file.read, _CHUNK)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        self._file.close()
+
+
+async def _threaded(work: Any, *args: Any) -> Any:
+    return await trio.to_thread.run_sync(work, *args, limiter=_WORKERS)

@@ -299,6 +299,10 @@ class MemoryContacts:
         found = self._memory.rows("contacts", number=number)
         return self._memory._as(Contact, found[0]) if found else None
 
+    async def by_numbers(self, company_id: CompanyId, numbers: list[str]) -> dict[str, ContactId]:
+        rows = self._memory.rows("contacts")
+        return {row["number"]: row["id"] for row in rows if row["number"] in numbers}
+
     async def by_id(self, company_id: CompanyId, contact_id: ContactId) -> Contact | None:
         found = self._memory.rows("contacts", id=contact_id)
         return self._memory._as(Contact, found[0]) if found else None

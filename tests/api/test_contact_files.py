@@ -1,7 +1,15 @@
-"""Contacts in and out as CSV."""
+"""Contacts and lists in and out as spreadsheets."""
 
+import io
+
+import pytest
+import sqlalchemy as sa
+from openpyxl import load_workbook
+
+from actors.router import MOST_IMPORTED
 from tests.api.conftest import World
 from tests.api.test_plain_nouns import upload
+from tests.api.test_spreadsheets import FILES
 
 
 async def test_a_file_is_imported_line_by_line(world: World):
@@ -53,3 +61,55 @@ async def test_one_contact_of_an_import_brings_its_tags(world: World):
     assert sorted(tag["name"] for tag in answer.json()["tags"]) == ["new", "vip"]
     again = await world.call("POST", "/contactsImport", body, token=world.a.admin)
     assert again.json()["id"] == answer.json()["id"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "xls"])
+async def test_every_kind_of_file_brings_contacts_with_their_tags_once(world: World, kind: str):
+    for created, known in ((2, 1), (0, 3)):
+        answer = await upload(world, "/contacts/upload", world.a.admin, f"x.{kind}", FILES[kind])
+        assert answer.status == 200, answer
+        report = answer.json()
+        assert (report["created"], report["known"]) == (created, known)
+        assert report["failed"] == [{"line": 5, "error": "no number"}]
+    found = await world.call("GET", "/contacts", token=world.a.admin, query="searchParam=ana")
+    (ana,) = found.json()["contacts"]
+    assert sorted(tag["name"] for tag in ana["tags"]) == ["novo", "vip"]
+
+
+async def test_an_import_is_committed_and_told_in_batches(world: World):
+    lines = "\n".join(f"P {n},5521{900000000 + n}" for n in range(MOST_IMPORTED + 5))
+    answer = await upload(
+        world, "/contacts/importCsv", world.a.admin, "x", f"name,number\n{lines}".encode()
+    )
+    assert answer.json() == {"created": MOST_IMPORTED + 5, "known": 0, "failed": []}
+    told = sa.text("select (ids->>'count')::int from events where kind = 'contacts.imported'")
+    rows = await world.app.parts.database.rows(told)
+    assert sorted(row[0] for row in rows) == [5, MOST_IMPORTED]
+    await world.receive(world.a, "5521900000000", "it is me")
+    found = await world.call(
+        "GET", "/contacts", token=world.a.admin, query="searchParam=5521900000000"
+    )
+    assert [contact["name"] for contact in found.json()["contacts"]] == ["P 0"]
+
+
+async def test_an_export_can_be_a_workbook(world: World):
+    path = "/contacts/exportCsv"
+    answer = await world.call("GET", path, token=world.a.admin, query="format=xlsx")
+    rows = list(load_workbook(io.BytesIO(answer.body)).active.values)
+    assert rows[0] == ("name", "number", "email")
+    assert len(rows) == 2
+    refused = await world.call("GET", path, token=world.a.admin, query="format=exe")
+    assert refused.status == 400
+
+
+async def test_a_list_is_exported_to_its_company_alone(world: World):
+    made = await world.call("POST", "/contact-lists", {"name": "l"}, token=world.a.admin)
+    path = f"/contact-lists/{made.json()['id']}"
+    await upload(world, f"{path}/upload", world.a.admin, "x.xlsx", FILES["xlsx"])
+    answer = await world.call("GET", f"{path}/export", token=world.a.admin)
+    assert answer.body.decode("utf-8-sig").splitlines() == [
+        "name,number,email",
+        "Ána,5511988880001,a@x",
+        "Zé,5511988880002,",
+    ]
+    assert (await world.call("GET", f"{path}/export", token=world.b.admin)).status == 404

@@ -285,6 +285,10 @@ def test_contacts_and_users_are_told_to_the_company() -> None:
             ("company-1-contact", "create", everybody, {"contact": CONTACT}),
         ),
         (
+            events.ContactsImported(company_id=COMPANY, first_id=ContactId(3), count=2),
+            ("company-1-contact", "reload", everybody, {"count": 2}),
+        ),
+        (
             events.ContactRemoved(company_id=COMPANY, contact_id=ContactId(3)),
             ("company-1-contact", "delete", everybody, {"contactId": 3}),
         ),
