@@ -37,6 +37,8 @@ class Audit:
         return Act(
             company_id=principal.company_id,
             user_id=None if program else principal.user_id,
+            behind_id=principal.impersonator_id,
+            behind_company_id=principal.impersonator_company_id,
             connection_id=principal.connection_id,
             session=principal.family,
             address=self.digest(request.client) if request.client else "",
@@ -48,7 +50,12 @@ class Audit:
         )
 
     def person(
-        self, company_id: CompanyId, user_id: UserId | None, noun: str, action: str, address: str
+        self,
+        company_id: CompanyId | None,
+        user_id: UserId | None,
+        noun: str,
+        action: str,
+        address: str,
     ) -> Act:
         """The act of somebody who is known without a login: by a mailed token, by signing up."""
         return Act(

@@ -26,15 +26,17 @@ MOST_CHANGES: Final = 50
 class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who does what, from where. Holds ids and keyed digests, never a personal value.
 
-    `company_id` is the actor's own company: operators act on others. `behind_id` is who really
-    sits there while `user_id` is impersonated. `session` names the login session, whose record
+    `company_id` is the actor's own company: operators act on others, and who signs up has none yet.
+    `behind_id` (of `behind_company_id`) is the operator who really acts while `user_id` is
+    impersonated. `session` names the login session, whose record
     keeps the address in clear for as long as it lives; `address` is a digest. `row` is the first
     id in the request's path.
     """
 
-    company_id: CompanyId
+    company_id: CompanyId | None = None
     user_id: UserId | None = None
     behind_id: UserId | None = None
+    behind_company_id: CompanyId | None = None
     token_id: int | None = None
     connection_id: int | None = None
     session: str = ""

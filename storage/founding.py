@@ -98,7 +98,8 @@ async def delete_company(database: Database, company_id: CompanyId) -> None:
     it; that it was ended stays in the log of the company of whoever did it.
     """
     act = current()
-    async with database.begin(company_id if act is None else act.company_id) as tx:
+    log = company_id if act is None or act.company_id is None else act.company_id
+    async with database.begin(log) as tx:
         for table in _UNTIED:
             await tx.execute(sa.delete(table).where(table.c.company_id == company_id))
         if not await tx.execute(sa.delete(companies).where(companies.c.id == company_id)):

@@ -43,14 +43,15 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One commit that somebody caused.
 
     `fields` holds numbers and switches as they were set, and of everything else a keyed digest (null
-    for secrets). `behindId` is who impersonated `userId`. `hash` ties the entry to the one before.
+    for secrets). `behindId` (of `behindCompanyId`) is who impersonated `userId`. `hash` ties the entry to the one before.
     """
 
     seq: int
     at: datetime
-    company_id: int
+    company_id: int | None
     user_id: int | None
     behind_id: int | None
+    behind_company_id: int | None
     token_id: int | None
     connection_id: int | None
     session: str
@@ -108,9 +109,10 @@ def _shown(stored: audit_log.Entry) -> AuditEntry:
     return AuditEntry(
         seq=stored.seq,
         at=stored.at,
-        company_id=entry["company_id"],
+        company_id=entry.get("company_id"),
         user_id=entry.get("user_id"),
         behind_id=entry.get("behind_id"),
+        behind_company_id=entry.get("behind_company_id"),
         token_id=entry.get("token_id"),
         connection_id=entry.get("connection_id"),
         session=entry.get("session", ""),

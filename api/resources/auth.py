@@ -93,7 +93,9 @@ async def me(ctx: PublicCtx) -> Me:
     return Me(id=principal.user_id, profile=principal.profile, is_super=principal.is_super)
 
 
-@routes.get("/impersonate/{company_id}", guard=super_user, missing="ERR_NO_COMPANY_FOUND")
+@routes.get(
+    "/impersonate/{company_id}", guard=super_user, missing="ERR_NO_COMPANY_FOUND", audited=True
+)
 async def impersonate(ctx: Ctx, company_id: CompanyId) -> Reply[LoggedIn]:
     """Act as a company's first admin; the cookie becomes that session's."""
     session = await ctx.parts.auth.impersonate(
@@ -102,6 +104,8 @@ async def impersonate(ctx: Ctx, company_id: CompanyId) -> Reply[LoggedIn]:
         address=ctx.request.client,
         agent=ctx.request.headers.get("user-agent", ""),
     )
+    async with ctx.parts.database.begin(company_id) as tx:  # before the session is handed out
+        tx.note("impersonate", "users", session.user.id)
     return await _logged_in(ctx, session)
 
 

@@ -46,6 +46,7 @@ async def list_sessions(ctx: Ctx, query: SessionQuery) -> list[SessionView]:
 async def end_others(ctx: Ctx, query: SessionQuery) -> Done:
     """Log a user out everywhere but here."""
     user_id = await _whose(ctx, query)
+    await _note(ctx, user_id)
     await ctx.parts.auth.end_all(
         ctx.company_id, user_id, "remote logout", keep=ctx.principal.family
     )
@@ -58,8 +59,15 @@ async def end(ctx: Ctx, session_id: str) -> Done:
     found = await refresh_families.find(ctx.parts.database, ctx.company_id, session_id)
     if found is None or not (found.user_id == ctx.user_id or ctx.principal.is_admin):
         raise Missing(code="ERR_NO_SESSION_FOUND")
+    await _note(ctx, found.user_id)
     await ctx.parts.auth.end(ctx.company_id, session_id, "remote logout")
     return Done("Session ended")
+
+
+async def _note(ctx: Ctx, user_id: UserId) -> None:
+    """Have the audit log tell whose sessions are ended from afar."""
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        tx.note("log out", "users", user_id)
 
 
 async def _whose(ctx: Ctx, query: SessionQuery) -> UserId:

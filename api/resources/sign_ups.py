@@ -14,6 +14,7 @@ from api.endpoint import Id, PublicCtx, Routes, Short, public
 from api.errors import Detail, Forbidden, Invalid, Missing
 from api.resources.users import check_email, check_password
 from storage import founding, plans, settings
+from storage.acts import acting
 from storage.founding import Founded, NewCompany
 from storage.ids import PlanId
 from storage.plans import Plan
@@ -102,7 +103,8 @@ async def _found(ctx: PublicCtx, body: SignUp) -> Founded:
     hashed = await ctx.parts.auth.passwords.hash(body.password)
     admin = NewUser(name=body.name.strip() or company_name, email=new.email, password_hash=hashed)
     new = msgspec.structs.replace(new, due_date=due)
-    return await founding.create_company(ctx.parts.database, new, admin)
+    with acting(ctx.parts.audit.person(None, None, "sign_ups", "sign_up", ctx.request.client)):
+        return await founding.create_company(ctx.parts.database, new, admin)
 
 
 async def _offered(ctx: PublicCtx, plan_id: PlanId) -> Plan:
