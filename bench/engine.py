@@ -31,6 +31,7 @@ WORKS = {
     "ring": "ring of 1,000",
     "spawn": "spawn 100,000",
     "spawn_million": "spawn 1,000,000",
+    "weigh_million": "1,000,000 weighed",
     "memory": "idle actor",
     "restart": "crash and restart",
     "blocking": "handlers that wait",
@@ -46,7 +47,7 @@ SYSTEMS = {
     "erlang": "bench.engines.erlang:run",
 }
 NEEDS = {"uvloop": "uvloop", "pykka": "pykka", "xoscar": "xoscar"}
-SLOW = ("spawn_million",)  # only when asked for by name
+SLOW = ("spawn_million", "weigh_million")  # only when asked for by name
 
 
 class Row(msgspec.Struct, omit_defaults=True):
@@ -76,7 +77,7 @@ def missing(system: str) -> str | None:
 def works_of(system: str) -> Sequence[str]:
     """The works a system has."""
     module = importlib.import_module(SYSTEMS[system].split(":")[0])
-    more = ("spawn_million", "neighbour") if system == "chatia" else ()
+    more = ("spawn_million", "weigh_million", "neighbour") if system == "chatia" else ()
     return (*module.WORKS, *more)
 
 

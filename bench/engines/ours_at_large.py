@@ -2,41 +2,73 @@
 
 import resource
 import time
+import tracemalloc
+from typing import Final
 
 import trio
 
 from bench.engines.measure import Measure, clocked, quantiles
 from bench.engines.ours import Hit, Sink, count, system
+from engine import System
 
 
 class Brief(Sink):
     __slots__ = ()
-    idle_timeout = 5.0
+    idle_timeout = 60.0  # longer than it takes to address them all
+
+
+MILLION: Final = 1_000_000
 
 
 async def spawn_million() -> Measure:
-    """The same with 1,000,000, then wait until all have passivated; memory at each point."""
-    actors = 1_000_000
+    """Address 1,000,000 actors once each, then wait until all have passivated; memory resident."""
     start = _resident()
     async with system(Brief) as running:
-        count.expect(actors)
-        with clocked(actors) as measure:
-            for key in range(actors):
-                running.tell_nowait(Hit(key=key))
-                if key % 1_000 == 999:
-                    await trio.lowlevel.checkpoint()
-            await count.reached.wait()
+        with clocked(MILLION) as measure:
+            await _address_each(running)
         peak = _resident()
-        passivated = time.perf_counter()
-        while sum(1 for _ in running.addresses()):  # noqa: ASYNC110 - nothing tells us
-            await trio.sleep(1)
-        passivated = time.perf_counter() - passivated
+        waited = await _passivated(running)
+        left = _resident()
     measure.note = (
         f"resident {start} MB at start, {peak} MB with all live,"
-        f" {_resident()} MB when passivated {passivated:.0f} s later"
+        f" {left} MB when passivated {waited:.0f} s later"
     )
-    measure.bytes_per_actor = (peak - start) * 1e6 / actors
+    measure.bytes_per_actor = (peak - start) * 1e6 / MILLION
     return measure
+
+
+async def weigh_million() -> Measure:
+    """The same under tracemalloc, which makes it slow: bytes live, and after passivation."""
+    measure = Measure(ops=MILLION)
+    async with system(Brief) as running:
+        await running.ask(Hit(key=0))
+        tracemalloc.start()
+        await _address_each(running)
+        live, peak = tracemalloc.get_traced_memory()
+        await _passivated(running)
+        left = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    measure.note = (
+        f"{live / 1e6:.0f} MB with all live (peak {peak / 1e6:.0f} MB),"
+        f" {left / 1e6:.0f} MB when passivated"
+    )
+    measure.bytes_per_actor = live / MILLION
+    return measure
+
+
+async def _address_each(running: System) -> None:
+    count.expect(MILLION)
+    for key in range(MILLION):
+        await running.tell(Hit(key=key))
+    await count.reached.wait()
+
+
+async def _passivated(running: System) -> float:
+    """Wait until no actor is in memory; the seconds that took."""
+    since = time.perf_counter()
+    while any(True for _ in running.addresses()):  # noqa: ASYNC110 - nothing tells us
+        await trio.sleep(1)
+    return time.perf_counter() - since
 
 
 def _resident() -> int:
@@ -73,4 +105,8 @@ async def neighbour() -> Measure:
     return measure
 
 
-WORKS = {"spawn_million": spawn_million, "neighbour": neighbour}
+WORKS = {
+    "spawn_million": spawn_million,
+    "weigh_million": weigh_million,
+    "neighbour": neighbour,
+}
