@@ -19,31 +19,10 @@ from storage.events import events
 from storage.ids import CompanyId, PlanId
 from storage.inbound_receipts import inbound_receipts
 from storage.outbox import outbox
+from storage.setting_keys import seeds
 from storage.settings import INSTALLATION, settings
 from storage.sql import prepared
 from storage.users import NewUser, User
-
-COMPANY_DEFAULTS: Final = {
-    "campaignsEnabled": "true",
-    "chatbotAutoExit": "disabled",
-    "groupsTab": "disabled",
-    "keepUserAndQueue": "enabled",
-    "messageVisibility": "message",
-    "outOfHoursAction": "pending",
-    "quickMessages": "individual",
-    "showNumericIcons": "disabled",
-    "soundGroupNotifications": "disabled",
-    "tagsMode": "ticket",
-}
-"""Key and value rows that every company starts with."""
-
-INSTALLATION_DEFAULTS: Final = {
-    "allowSignup": "disabled",
-    "downloadLimit": "64",
-    "userCreation": "disabled",
-    "wtV": "disabled",
-}
-"""What the first company has besides: its rows hold for the installation."""
 
 
 class NewCompany(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,5 +87,5 @@ async def delete_company(database: Database, company_id: CompanyId) -> None:
 
 
 def _defaults(company_id: CompanyId) -> list[dict[str, object]]:
-    values = COMPANY_DEFAULTS | (INSTALLATION_DEFAULTS if company_id == INSTALLATION else {})
+    values = seeds(installation=company_id == INSTALLATION)
     return [{"company_id": company_id, "key": key, "value": values[key]} for key in sorted(values)]

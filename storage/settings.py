@@ -1,5 +1,6 @@
 """Settings: key and value rows of a company; those of company 1 hold for the installation."""
 
+import base64
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from storage.database import Database, Tx
 from storage.ids import CompanyId, SettingId
 from storage.metadata import at, company, metadata, of_company, row_id, string
+from storage.secrets import SecretBox
+from storage.setting_keys import known
 from storage.sql import prepared
 
 INSTALLATION = CompanyId(1)
@@ -30,7 +33,7 @@ settings = sa.Table(
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """One key and its text."""
+    """One key and its text; a secret one's is sealed."""
 
     company_id: CompanyId
     id: SettingId
@@ -69,6 +72,35 @@ async def find(database: Database, company_id: CompanyId, key: str) -> Setting |
     return await database.first(_FIND, into=Setting, company=company_id, name=key)
 
 
-async def put(tx: Tx, company_id: CompanyId, key: str, value: str) -> Setting:
-    """Write a key's text, new or not."""
-    return await tx.one(_PUT, into=Setting, company=company_id, name=key, text=value)
+async def value_of(database: Database, company_id: CompanyId, key: str) -> str:
+    """A setting's text, or its default while it is not set."""
+    found = await find(database, company_id, key)
+    return known(key).default if found is None else found.value
+
+
+async def put(tx: Tx, company_id: CompanyId, key: str, value: str, box: SecretBox) -> Setting:
+    """Write a key's text, new or not; sealed where the key is a secret one."""
+    text = value
+    if value and known(key).secret:
+        sealed = box.seal(_Secret(value), _place(company_id, key))
+        text = _SEALED + base64.b64encode(sealed).decode()
+    return await tx.one(_PUT, into=Setting, company=company_id, name=key, text=text)
+
+
+def opened(setting: Setting, box: SecretBox) -> str:
+    """A setting's text in clear. Raises SecretUnreadable."""
+    if not (known(setting.key).secret and setting.value.startswith(_SEALED)):
+        return setting.value
+    sealed = base64.b64decode(setting.value[len(_SEALED) :])
+    return box.open(sealed, _place(setting.company_id, setting.key), _Secret).value
+
+
+_SEALED: Final = "sealed:"
+
+
+class _Secret(msgspec.Struct, frozen=True):
+    value: str
+
+
+def _place(company_id: CompanyId, key: str) -> str:
+    return f"settings.{key}:{company_id}"

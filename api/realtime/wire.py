@@ -33,6 +33,7 @@ from actors.events import (
 from api.realtime import rooms
 from storage.events import DomainEvent
 from storage.ids import CompanyId, TicketId
+from storage.setting_keys import known
 from storage.views import ConnectionView, TicketView
 from storage.views.chats import ChatView
 
@@ -318,9 +319,6 @@ SILENT: Final = frozenset(
 )
 """Nouns that no browser listens for."""
 
-_OWN_ADMINS: Final = "_"
-"""Settings under such keys are the admins', here as over REST."""
-
 
 @wire(RecordChanged)
 def record_changed(event: RecordChanged) -> Iterator[Push]:
@@ -334,8 +332,12 @@ def record_changed(event: RecordChanged) -> Iterator[Push]:
     else:
         payload[noun.record] = event.record
     told = _everybody(event.company_id)
-    if event.noun == "setting" and str(event.record_id).startswith(_OWN_ADMINS):
-        told = (rooms.admins(event.company_id),)
+    if event.noun == "setting":
+        visible = known(str(event.record_id)).visible
+        if visible == "super":
+            return
+        if visible == "admin":
+            told = (rooms.admins(event.company_id),)
     for name in noun.names:
         full = name.replace("{id}", str(event.company_id))
         yield Push(told, full, payload)

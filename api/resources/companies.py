@@ -7,6 +7,7 @@ from api.errors import Missing
 from storage import companies, company_settings, plans, settings, versions
 from storage.database import Database
 from storage.ids import CompanyId
+from storage.setting_keys import known
 from storage.settings import INSTALLATION
 from storage.views import CompanyView, company_view
 
@@ -67,7 +68,9 @@ async def full_company(database: Database, company_id: CompanyId) -> CompanyView
         company,
         plan=plan,
         settings=[
-            item for item in await settings.all_of(database, company_id) if item.key[:1] != "_"
+            item
+            for item in await settings.all_of(database, company_id)
+            if known(item.key).visible in ("public", "user")
         ],
         company_settings=await company_settings.get(database, company_id),
     )

@@ -4,11 +4,13 @@ import msgspec
 
 from actors.events import RecordChanged
 from api.endpoint import Ctx, PublicCtx, Routes, Short, Text, admin, public, super_user
-from api.errors import Detail, Forbidden, Invalid
+from api.errors import Detail, Forbidden, Invalid, Missing
 from storage import company_settings, settings
 from storage.company_settings import CompanySettingsPatch
 from storage.ids import CompanyId
-from storage.settings import INSTALLATION, Setting
+from storage.secrets import is_masked
+from storage.setting_keys import KEYS, Visible, known
+from storage.settings import INSTALLATION
 from storage.views import (
     COMPANY_SETTING_FIELDS,
     CompanySettingsView,
@@ -19,21 +21,8 @@ from storage.views import (
 
 routes = Routes(tag="settings", missing="ERR_NO_SETTING_FOUND")
 
-PUBLIC = {
-    "allowSignup": "disabled",
-    "primaryColorLight": "",
-    "primaryColorDark": "",
-    "appLogoLight": "",
-    "appLogoDark": "",
-    "appLogoFavicon": "",
-    "appName": "",
-    "loginPageLinks": "",
-    "loginSidePanelImage": "",
-    "loginBackgroundContent": "",
-    "vapidPublicKey": "",
-    "extensionDownloadUrl": "",
-}
-"""Installation settings that anybody may read, with what is answered until they are set."""
+_PUBLIC = {key.lower(): key for key, spec in KEYS.items() if spec.visible == "public"}
+_RANKS: dict[Visible, int] = {"public": 0, "user": 1, "admin": 2, "super": 3}
 
 
 class PublicQuery(msgspec.Struct):
@@ -71,16 +60,13 @@ class ColumnWritten(msgspec.Struct, frozen=True, kw_only=True):
 @routes.get("/public-settings/{key}", guard=public)
 async def show_public(ctx: PublicCtx, key: str, query: PublicQuery) -> str | None:
     """Read one installation setting of the login page: a bare JSON string."""
-    name = next((name for name in PUBLIC if name.lower() == key.lower()), None)
-    if name is None:
-        return None
-    found = await settings.find(ctx.parts.database, INSTALLATION, name)
-    return PUBLIC[name] if found is None else found.value
+    name = _PUBLIC.get(key.lower())
+    return None if name is None else await settings.value_of(ctx.parts.database, INSTALLATION, name)
 
 
 @routes.get("/settings")
 async def list_settings(ctx: Ctx) -> list[SettingView]:
-    """List the company's settings; private ones (leading underscore) for admins only."""
+    """List the company's settings that the caller may see; of secrets, only that they are set."""
     found = await settings.all_of(ctx.parts.database, ctx.company_id)
     return [setting_view(item) for item in found if _may_see(ctx, item.key)]
 
@@ -94,14 +80,18 @@ async def show_setting(ctx: Ctx, key: str) -> SettingView | None:
 
 @routes.put("/settings/{key}", guard=admin)
 async def write_setting(ctx: Ctx, key: str, body: NewValue) -> SettingView:
-    """Write one setting of the company."""
-    return setting_view(await _write(ctx, ctx.company_id, key, body.value))
+    """Write one setting of the company; operators write the installation's under its keys."""
+    if not known(key).installation:
+        return await _write(ctx, ctx.company_id, key, body.value)
+    if not ctx.principal.is_super:
+        raise Forbidden
+    return await _write(ctx, INSTALLATION, key, body.value)
 
 
 @routes.get("/setting/{key}")
 async def show_installation(ctx: Ctx, key: str) -> SettingView | None:
-    """Read one setting of the installation; secrets are for super users."""
-    if key not in (*PUBLIC, "wtV", "downloadLimit", "uploadLimit") and not ctx.principal.is_super:
+    """Read one setting of the installation; what is not for everybody is for operators."""
+    if known(key).visible not in ("public", "user") and not ctx.principal.is_super:
         raise Forbidden
     found = await settings.find(ctx.parts.database, INSTALLATION, key)
     return None if found is None else setting_view(found)
@@ -110,7 +100,7 @@ async def show_installation(ctx: Ctx, key: str) -> SettingView | None:
 @routes.put("/setting/{key}", guard=super_user)
 async def write_installation(ctx: Ctx, key: str, body: NewValue) -> SettingView:
     """Write one setting of the installation."""
-    return setting_view(await _write(ctx, INSTALLATION, key, body.value))
+    return await _write(ctx, INSTALLATION, key, body.value)
 
 
 @routes.get("/companySettings/{company_id}")
@@ -158,25 +148,32 @@ async def write_column(ctx: Ctx, body: ColumnValue) -> ColumnWritten:
     return ColumnWritten(result=shown)
 
 
-async def _write(ctx: Ctx, company_id: CompanyId, key: str, value: str) -> Setting:
+async def _write(ctx: Ctx, company_id: CompanyId, key: str, value: str) -> SettingView:
+    """Store what the key's type makes of `value`. Raises Invalid."""
     if not key or len(key) > 100:
         raise Invalid(Detail("$.key", "1 to 100 characters"))
+    spec = known(key)
+    if spec.secret and is_masked(value):  # a form that sends back what it was shown
+        kept = await settings.find(ctx.parts.database, company_id, key)
+        if kept is None:
+            raise Missing(code="ERR_NO_SETTING_FOUND")
+        return setting_view(kept)
+    try:
+        text = spec.kind.normal(value)
+    except ValueError as error:
+        raise Invalid(Detail("$.value", str(error))) from error
     async with ctx.parts.database.begin(company_id) as tx:
-        written = await settings.put(tx, company_id, key, value)
-        tx.publish(
-            RecordChanged(
-                company_id=company_id,
-                noun="setting",
-                action="update",
-                record_id=key,
-                record=setting_view(written),
-            )
+        shown = setting_view(await settings.put(tx, company_id, key, text, ctx.parts.box))
+        event = RecordChanged(
+            company_id=company_id, noun="setting", action="update", record_id=key, record=shown
         )
-    return written
+        tx.publish(event)
+    return shown
 
 
 def _may_see(ctx: Ctx, key: str) -> bool:
-    return ctx.principal.is_admin or not key.startswith("_")
+    rank = 3 if ctx.principal.is_super else 2 if ctx.principal.is_admin else 1
+    return _RANKS[known(key).visible] <= rank
 
 
 _YES = frozenset({"enabled", "true", "1", "enable", "on"})

@@ -23,7 +23,6 @@ from storage.users import NewUser
 from storage.views import UserView, user_view
 
 routes = Routes(tag="auth", guard=public)
-TRIAL_DAYS = 3
 
 
 class SignUp(msgspec.Struct, kw_only=True, rename="camel"):
@@ -76,8 +75,7 @@ async def sign_up_there(ctx: PublicCtx, body: OlderSignUp) -> str:
 
 async def _check_open(ctx: PublicCtx, key: str) -> None:
     """Raises Forbidden unless the installation lets strangers in by this door."""
-    allowed = await settings.find(ctx.parts.database, INSTALLATION, key)
-    if allowed is None or allowed.value != "enabled":
+    if await settings.value_of(ctx.parts.database, INSTALLATION, key) != "enabled":
         raise Forbidden(code="ERR_USER_CREATION_DISABLED")
 
 
@@ -118,6 +116,4 @@ async def _trial_days(ctx: PublicCtx, plan: Plan) -> int:
     """The plan's trial, else the installation's."""
     if plan.trial and plan.trial_days > 0:
         return plan.trial_days
-    set_to = await settings.find(ctx.parts.database, INSTALLATION, "trialExpiration")
-    text = "" if set_to is None else set_to.value
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else TRIAL_DAYS
+    return int(await settings.value_of(ctx.parts.database, INSTALLATION, "trialExpiration") or 0)

@@ -8,6 +8,8 @@ from msgspec import field
 
 from storage.company_settings import CompanySettings
 from storage.ids import CompanyId, SettingId
+from storage.secrets import mask
+from storage.setting_keys import known
 from storage.settings import Setting
 from storage.views.words import enabled
 
@@ -74,12 +76,17 @@ _FLAG_TEXTS: Final = tuple(
 )
 
 
+SET: Final = mask("set")
+"""What is shown of a secret that is set; it changes nothing when a form sends it back."""
+
+
 def setting_view(setting: Setting) -> SettingView:
-    """Show a key and its text."""
+    """Show a key and its text; of a secret, only whether it is set."""
+    hidden = bool(setting.value) and known(setting.key).secret
     return SettingView(
         id=setting.id,
         key=setting.key,
-        value=setting.value,
+        value=SET if hidden else setting.value,
         company_id=setting.company_id,
         created_at=setting.created_at,
         updated_at=setting.updated_at,

@@ -12,6 +12,7 @@ from storage.database import Database, Tx
 from storage.departments import DepartmentPatch
 from storage.events import DomainEvent
 from storage.ids import UserId
+from storage.secrets import SecretBox
 from storage.snapshots import load_snapshot
 from storage.tags import TagPatch
 from storage.users import UserPatch
@@ -36,7 +37,9 @@ async def written(tx: Tx, noun: str) -> tuple[int | str, object]:
         tag = await tags.create(tx, ONE, TagPatch(name="vip", color="#9"))
         return tag.id, tag_view(tag)
     if noun == "setting":
-        return "theme", setting_view(await settings.put(tx, ONE, "theme", "dark"))
+        return "theme", setting_view(
+            await settings.put(tx, ONE, "theme", "dark", SecretBox(b"k" * 32))
+        )
     if noun == "company_settings":
         changed = await company_settings.change(tx, ONE, CompanySettingsPatch(lgpd_enabled=True))
         return ONE, company_settings_view(changed)

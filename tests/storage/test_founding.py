@@ -6,7 +6,8 @@ from storage import companies, company_settings, settings, users
 from storage.database import Database
 from storage.errors import UniqueViolation
 from storage.event_log import stream_positions
-from storage.founding import COMPANY_DEFAULTS, INSTALLATION_DEFAULTS, NewCompany, create_company
+from storage.founding import NewCompany, create_company
+from storage.setting_keys import seeds
 from storage.settings import INSTALLATION
 from storage.users import NewUser
 
@@ -22,7 +23,7 @@ async def test_a_founded_company_has_settings_a_stream_and_an_admin(database: Da
     assert await stream_positions(database) == {company_id: 0}
     assert (await company_settings.get(database, company_id)).menu_style == "text"
     stored = {item.key: item.value for item in await settings.all_of(database, company_id)}
-    assert stored == COMPANY_DEFAULTS | INSTALLATION_DEFAULTS
+    assert stored == seeds(installation=True)
 
 
 async def test_only_the_first_company_holds_the_installations_settings(database: Database) -> None:
@@ -31,7 +32,7 @@ async def test_only_the_first_company_holds_the_installations_settings(database:
         database, NewCompany(name="Two"), NewUser(name="B", email="b@two.test", password_hash="h")
     )
     keys = {item.key for item in await settings.all_of(database, second.company.id)}
-    assert keys == set(COMPANY_DEFAULTS)
+    assert keys == seeds(installation=False).keys()
 
 
 async def test_a_known_address_founds_nothing(database: Database) -> None:
