@@ -95,6 +95,8 @@ def _operation(
         operation["description"] = f"For admins, and users with `{endpoint.guard.flag}`."
     if endpoint.method == "POST" and not endpoint.guard.public:
         operation["parameters"].append(_IDEMPOTENCY)
+    if not endpoint.built:
+        operation["x-not-built"] = True
     if endpoint.body_type is not None:
         operation["requestBody"] = _body(endpoint, schemas)
     return operation

@@ -52,7 +52,7 @@ function shown({ method, path, operation }) {
     element("span", { className: "path" }, path),
     element("span", { className: "tail muted" }, operation.summary, element("span", { className: "badge" }, access(operation))),
   ];
-  if ("501" in operation.responses) head.push(element("span", { className: "badge later" }, "not built yet"));
+  if (operation["x-not-built"]) head.push(element("span", { className: "badge later" }, "not built yet"));
   const details = element("details", { className: "operation", id: operation.operationId }, element("summary", {}, ...head));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
