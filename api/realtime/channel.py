@@ -76,10 +76,28 @@ class Member(Protocol):
         """Take one event without a websocket."""
 
 
+class Wave:
+    """A run of events on its way through the members that were there when it began.
+
+    `blobs` are its frames by dialect, joined and made when the first member needs them.
+    """
+
+    __slots__ = ("at", "blobs", "members", "run")
+
+    def __init__(self, members: list[Member], run: list[Outgoing], dialects: int) -> None:
+        self.members = members
+        self.run = run
+        self.blobs: list[bytes | None] = [None] * dialects
+        self.at = 0
+
+
 class Channel:
     """The sockets of one company. `wake` is called when there is something to hand over."""
 
-    __slots__ = ("_pending", "_prefixes", "_rooms", "_wake", "company_id", "dirty", "log", "moves")
+    __slots__ = (
+        *("_pending", "_prefixes", "_rooms", "_wake", "_wave"),
+        *("company_id", "dirty", "log", "moves"),
+    )
 
     def __init__(
         self, company_id: CompanyId, log: Log | None, wake: Callable[["Channel"], None]
@@ -90,6 +108,7 @@ class Channel:
         self.moves = 0  # how many tickets changed their place, so that an answer can be stale
         self._wake = wake
         self._rooms: dict[str, dict[Member, None]] = {}
+        self._wave: Wave | None = None
         self._pending: list[tuple[Any, Any]] = []  # (rooms, Outgoing) or (Member, Parts)
         self._prefixes = (
             codec.event_prefix("/"),
@@ -104,12 +123,12 @@ class Channel:
     @property
     def empty(self) -> bool:
         """Nobody is here and nothing is under way."""
-        return not (self._rooms or self._pending or self.dirty or (self.log and self.log.awaited))
+        return not (self._rooms or self.busy or (self.log and self.log.awaited))
 
     @property
     def busy(self) -> bool:
-        """Something waits for a `fold` or a send."""
-        return bool(self._pending or self.dirty)
+        """Something waits for a turn or a send."""
+        return bool(self._pending or self.dirty) or self._wave is not None
 
     def join(self, member: Member, room: str) -> None:
         """Join, counting: a room is left when it was left as often as joined."""
@@ -178,14 +197,14 @@ class Channel:
     # -- sending ---------------------------------------------------------------------------------
 
     def publish(self, rooms: tuple[str, ...], outgoing: Outgoing) -> None:
-        """Hand an event over; it is encoded and queued for its sockets at the next `fold`."""
+        """Hand an event over; it is encoded and sent to its sockets at the next `turn`."""
         if not self._pending:
             self._wake(self)
         self._pending.append((rooms, outgoing))
 
     def send(self, member: Member, parts: Parts) -> None:
         """Send to one socket, after the events published before."""
-        if self._pending:
+        if self._pending or self._wave is not None:
             self._pending.append((member, parts))
         else:
             member.deliver(parts)
@@ -196,8 +215,49 @@ class Channel:
         for entry in entries:
             member.deliver((prefix + entry,))
 
+    def turn(self, budget: int) -> int:
+        """Do at most `budget` sends of what is to be handed over; returns how many it were."""
+        if self._pending:
+            self._begin()
+        if self._wave is not None:
+            return self._advance(self._wave, budget)
+        return flush_some(self.dirty, budget)
+
+    def _begin(self) -> None:
+        """What is said to the same rooms, with nothing under way, leaves without a queue."""
+        batch = self._pending
+        target = batch[0][0]
+        alone = self._wave is None and not self.dirty and isinstance(target, tuple)
+        if not alone or any(other[0] != target for other in batch[1:]):
+            self.fold()
+            return
+        self._pending = []
+        run = [item[1] for item in batch]
+        self._remember(target, run)
+        self._wave = Wave(self.members(target), run, len(self._prefixes))
+
+    def _advance(self, wave: Wave, budget: int) -> int:
+        members = wave.members[wave.at : wave.at + budget]
+        wave.at += len(members)
+        blobs = wave.blobs
+        for member in members:
+            link = member.link
+            if link is None or link.blocked:
+                self._queue((member,), wave)
+                continue
+            blob = blobs[member.dialect]
+            if blob is None:
+                blob = blobs[member.dialect] = self._blob(member.dialect, wave.run)
+            link.push(blob)
+        if wave.at >= len(wave.members):
+            self._wave = None
+        return len(members)
+
     def fold(self) -> None:
         """Move what was published to the sockets' buffers: one blob per run of equal rooms."""
+        wave, self._wave = self._wave, None
+        if wave is not None:
+            self._queue(wave.members[wave.at :], wave)
         batch, self._pending = self._pending, []
         start, size = 0, len(batch)
         while start < size:
@@ -208,16 +268,20 @@ class Channel:
             else:
                 while stop < size and batch[stop][0] == target:
                     stop += 1
-                self._spread(target, [item[1] for item in batch[start:stop]])
+                run = [item[1] for item in batch[start:stop]]
+                self._remember(target, run)
+                members = self.members(target)
+                self._queue(members, Wave(members, run, len(self._prefixes)))
             start = stop
 
-    def _spread(self, rooms: tuple[str, ...], run: Sequence[Outgoing]) -> None:
+    def _remember(self, rooms: tuple[str, ...], run: Sequence[Outgoing]) -> None:
         if self.log is not None:
             for outgoing in run:
                 self.log.append(rooms, outgoing)
-        blobs: list[bytes | None] = [None] * len(self._prefixes)
-        dirty = self.dirty
-        for member in self.members(rooms):
+
+    def _queue(self, members: Sequence[Member], wave: Wave) -> None:
+        blobs, run, dirty = wave.blobs, wave.run, self.dirty
+        for member in members:
             link = member.link
             if link is None:
                 for outgoing in run:
@@ -245,3 +309,11 @@ class Channel:
             link.write(blob)
         elif lasting:
             link.write(self._blob(dialect, lasting))
+
+
+def flush_some(dirty: deque[Any], budget: int) -> int:
+    """Send what at most `budget` links hold; returns how many it were."""
+    count = min(len(dirty), budget)
+    for _ in range(count):
+        dirty.popleft().flush()
+    return count

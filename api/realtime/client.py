@@ -74,6 +74,7 @@ class Client:
         "_loop",
         "_parser",
         "_queued",
+        "_send",
         "_sock",
         "blocked",
         "closing",
@@ -95,6 +96,7 @@ class Client:
         self.receiver = receiver
         self.wake_slot = NEVER_SLOT
         self._sock = sock
+        self._send = sock.send
         self._loop = loop
         self._parser = Parser(max_payload)
         self._queued = 0
@@ -123,6 +125,21 @@ class Client:
             self._loop.dirty.append(self)
         self.out.append(data)
 
+    def push(self, data: bytes) -> None:
+        """Send whole frames now, or queue them behind what waits."""
+        if self.out:
+            self.write(data)
+        elif not (self.closing or self.dead):
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.lost("transport error")
+                return
+            if sent != len(data):
+                self._keep(data[sent:])
+
     def flush(self) -> None:
         """Send everything queued with one call; what the kernel does not take stays."""
         out = self.out
@@ -130,7 +147,7 @@ class Client:
             return
         data = out[0] if len(out) == 1 else b"".join(out)
         try:
-            sent = self._sock.send(data)
+            sent = self._send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -145,8 +162,11 @@ class Client:
             if self.closing:
                 self._half_close()
             return
-        out.append(data[sent:] if sent else data)
-        self._queued = len(data) - sent
+        self._keep(data[sent:] if sent else data)
+
+    def _keep(self, rest: bytes) -> None:
+        self.out.append(rest)
+        self._queued = len(rest)
         if not self.blocked:
             self.blocked = True
             self._loop.want_write(self, True)

@@ -14,11 +14,10 @@ from collections import OrderedDict, deque
 import msgspec
 import trio
 
-from api.realtime.channel import Channel
+from api.realtime.channel import Channel, flush_some
 from api.realtime.client import Client, Receiver
 from api.realtime.settings import RealtimeSettings
 from api.realtime.timers import Timed, Wheel
-from api.realtime.transports import Link
 from api.realtime.websocket import INTERNAL_ERROR
 
 log = logging.getLogger(__name__)
@@ -177,19 +176,11 @@ class Reactor:
     def send_some(self) -> bool:
         """Spend one turn's budget of sends; True when there is more."""
         budget = self._settings.sends_per_turn
-        budget -= _flush_some(self.dirty, budget)
+        budget -= flush_some(self.dirty, budget)
         while self._active and budget > 0:
             channel, _ = self._active.popitem(last=False)
-            channel.fold()
-            budget -= _flush_some(channel.dirty, budget)
+            budget -= channel.turn(budget)
             if channel.busy:
                 self._active[channel] = None
         self.stats.sends += self._settings.sends_per_turn - budget
         return bool(self._active or self.dirty)
-
-
-def _flush_some(dirty: deque[Client] | deque[Link], budget: int) -> int:
-    count = min(len(dirty), budget)
-    for _ in range(count):
-        dirty.popleft().flush()
-    return count

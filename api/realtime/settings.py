@@ -24,7 +24,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_payload: int = 1_000_000
     sink_bytes: int = 1 << 20
     timer_step: float = 0.25
-    sends_per_turn: int = 64
+    sends_per_turn: int = 128
     recovery_seconds: float = 120.0
     recovery_bytes: int = 4 << 20
     socket_send_buffer: int | None = None

@@ -31,6 +31,9 @@ class Link(Protocol):
     def write(self, data: bytes) -> None:
         """Queue whole frames and see to it that they are sent."""
 
+    def push(self, data: bytes) -> None:
+        """Send whole frames now, or queue them behind what waits."""
+
     def flush(self) -> None:
         """Send what `out` holds, as far as the peer takes it."""
 

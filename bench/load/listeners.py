@@ -156,7 +156,7 @@ class Listeners:
         self.publisher.send(masked_text(b'427["%s"]' % name.encode()))
         while not self.answer:
             self.pump(1.0)
-        return self.answer[4:-1]  # 437[...]
+        return self.answer[3:]  # 437[...]
 
     def findings(
         self, count: int, rounds: int, seconds: float, before: resource.struct_rusage

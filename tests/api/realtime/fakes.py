@@ -33,6 +33,9 @@ class FakeLink:
         assert self.closed is None
         self.out.append(data)
 
+    def push(self, data: bytes) -> None:
+        self.write(data)
+
     def flush(self) -> None:
         self.out.clear()
 
