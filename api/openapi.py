@@ -7,7 +7,6 @@ import msgspec
 from msgspec import inspect as types
 
 from api.endpoint.declaration import Endpoint
-from api.endpoint.guards import public
 from api.errors import ErrorBody
 from api.http_types import Raw, Stream
 
@@ -17,7 +16,7 @@ _ERRORS = {
     "400": "The request does not fit",
     "401": "No session",
     "402": "Not in the company's plan, over its limit, or past the due date",
-    "403": "Not allowed, or the access token is expired or invalid",
+    "403": "Not allowed, closed here, or the access token is expired or invalid",
     "404": "No such row in this company",
     "409": "Contradicts a committed row",
     "413": "Body too large",
@@ -35,6 +34,8 @@ def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) ->
     schemas, components = msgspec.json.schema_components(
         models, schema_hook=_anything, ref_template=_REF
     )
+    for component in components.values():
+        _decimals_are_numbers(component)
     by_type = {_key(model): schema for model, schema in zip(models, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in declared:
@@ -57,6 +58,19 @@ def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) ->
             },
         },
     }
+
+
+def _decimals_are_numbers(node: Any) -> None:
+    """Amounts of money leave as JSON numbers; msgspec describes them as text."""
+    if isinstance(node, dict):
+        if node.get("format") == "decimal":
+            del node["format"]
+            node["type"] = "number"
+        for inner in node.values():
+            _decimals_are_numbers(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            _decimals_are_numbers(inner)
 
 
 def _anything(_type: type[Any]) -> dict[str, Any]:
@@ -153,8 +167,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     found = {
         code: {"description": text, "content": refused}
         for code, text in _ERRORS.items()
-        if not (endpoint.guard is public and code == "403")
-        and not (code == "402" and not _may_cost(endpoint))
+        if not (code == "402" and not _may_cost(endpoint))
     }
     if not endpoint.built:
         found["501"] = {"description": "Declared, not built yet", "content": refused}

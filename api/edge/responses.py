@@ -102,7 +102,8 @@ def encode_chunk(data: bytes) -> bytes:
 
 def refusal(status: int, reason: str, date: bytes) -> bytes:
     """Encode a whole error response in the family's shape; the connection closes after it."""
-    body = msgspec.json.encode({"error": f"ERR_HTTP_{status}", "details": [{"message": reason}]})
+    details = [{"path": "$", "message": reason}]
+    body = msgspec.json.encode({"error": f"ERR_HTTP_{status}", "details": details})
     head, _ = encode_head(
         status,
         [(b"content-type", b"application/json")],

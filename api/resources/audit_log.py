@@ -60,7 +60,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     noun: str
     action: str
     row: int | None
-    fields: dict[str, int | str | None]
+    fields: dict[str, bool | int | str | None]
     changes: list[Change]
     more: int
     hash: str
