@@ -26,6 +26,8 @@ WORKS = {
     "send": "1 -> 1, bounded",
     "fan_in": "100 -> 1, bounded",
     "fan_out": "1 -> 10,000",
+    "few": "1 -> 100",
+    "few_of_many": "1 -> 100 of 100,000 live",
     "ask_1": "ask, one asker",
     "ask_100": "ask, 100 askers",
     "ring": "ring of 1,000",

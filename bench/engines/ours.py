@@ -194,9 +194,8 @@ async def fan_in() -> Measure:
     return measure
 
 
-async def fan_out() -> Measure:
+async def fan_out(rounds: int = 20, actors: int = 10_000) -> Measure:
     """1 -> 10,000 live actors, each told once per round."""
-    rounds, actors = 20, 10_000
     commands = [Hit(key=key) for key in range(actors)]
     async with system() as running:
         refs = [running.ref(command.to) for command in commands]
@@ -206,6 +205,25 @@ async def fan_out() -> Measure:
             for _ in range(rounds):
                 await _round(pairs, actors)
     return measure
+
+
+async def few_of_many() -> Measure:
+    """100 actors told over and over while 100,000 are live: what a crowd costs the others."""
+    ops, few, live = 400_000, 100, 100_000
+    commands = [Hit(key=key) for key in range(live)]
+    async with system() as running:
+        refs = [running.ref(command.to) for command in commands]
+        await _round(list(zip(refs, commands, strict=True)), live)
+        pairs = list(zip(refs, commands, strict=True))[:: live // few]
+        with clocked(ops) as measure:
+            for _ in range(ops // few):
+                await _round(pairs, few)
+    return measure
+
+
+async def few() -> Measure:
+    """The same 100 actors where no others are."""
+    return await fan_out(rounds=4_000, actors=100)
 
 
 async def _round(pairs: Sequence[tuple[Ref[Any], Hit]], actors: int) -> None:
@@ -330,6 +348,8 @@ WORKS: dict[str, Callable[[], Awaitable[Measure]]] = {
     "send": send,
     "fan_in": fan_in,
     "fan_out": fan_out,
+    "few": few,
+    "few_of_many": few_of_many,
     "ask_1": ask_1,
     "ask_100": ask_100,
     "ring": ring,
