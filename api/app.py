@@ -135,6 +135,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
             sink = _Sink()
             simulator = Simulator(sink)
             media = LocalMediaStore(settings.data_dir / "media")
+            settings.uploads_dir.mkdir(mode=0o700, exist_ok=True)
             domain = DomainPorts(
                 database=database,
                 saver=writer,

@@ -1,21 +1,45 @@
 """What goes into and comes out of an endpoint, free of any web framework."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Generic, TypeVar
+from typing import IO, Generic, TypeVar
 
 import msgspec
+import trio
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """One uploaded file. `filename` is what the client calls it: data, never a path."""
+    """One uploaded file, open until its request is answered.
+
+    `filename` is what the client calls it: data, never a path; `digest` is SHA-256.
+    """
 
     field: str
     filename: str
     content_type: str
-    content: bytes
+    size: int
+    digest: bytes
+    file: IO[bytes]
+
+    async def read(self) -> bytes:
+        """The whole content, for what is known to be small."""
+        return await trio.to_thread.run_sync(self._piece, 0, self.size)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The content in pieces, from the beginning."""
+        start = 0
+        while piece := await trio.to_thread.run_sync(self._piece, start, _PIECE):
+            start += len(piece)
+            yield piece
+
+    def _piece(self, start: int, size: int) -> bytes:
+        self.file.seek(start)
+        return self.file.read(size)
+
+
+_PIECE = 256 * 1024
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -30,6 +54,8 @@ class Request(msgspec.Struct, kw_only=True):
     request_id: str = ""
     form: Mapping[str, list[str]] | None = None
     uploads: tuple[Upload, ...] = ()
+    receive_form: Callable[[], Awaitable[None]] | None = None
+    """Reads a form that is still to come into `form` and `uploads`."""
 
     @property
     def origin(self) -> str | None:

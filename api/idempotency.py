@@ -101,7 +101,7 @@ def digest_of(request: Request) -> bytes:
     for name, texts in (request.form or {}).items():
         parts += [name.encode(), *(text.encode("utf-8", "replace") for text in texts)]
     for upload in request.uploads:
-        parts += [upload.field.encode(), upload.filename.encode("utf-8", "replace"), upload.content]
+        parts += [upload.field.encode(), upload.filename.encode("utf-8", "replace"), upload.digest]
     for part in parts:
         whole.update(len(part).to_bytes(8, "big") + part)
     return whole.digest()

@@ -68,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.backend_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
+    def uploads_dir(self) -> Path:
+        """Where uploads lie while their request is worked on; on the disk of the media store."""
+        return self.data_dir / "uploads"
+
+    @property
     def secure(self) -> bool:
         """True behind TLS: cookies are then `Secure` and may travel between sites."""
         return self.public_url.startswith("https://")

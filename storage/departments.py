@@ -18,6 +18,7 @@ from storage.metadata import (
     metadata,
     number,
     of_company,
+    optional,
     reference,
     refers_to,
     row_id,
@@ -44,6 +45,8 @@ departments = sa.Table(
     reference("file_list_id"),
     at("created_at"),
     at("updated_at"),
+    optional("media_path"),
+    optional("media_name"),
     of_company(),
     refers_to("integration_id", "queue_integrations"),
     refers_to("file_list_id", "file_lists"),
@@ -53,7 +56,10 @@ departments = sa.Table(
 
 
 class Department(msgspec.Struct, frozen=True, kw_only=True):
-    """A group of agents. `router_minutes` is the waiting time before another agent is drawn."""
+    """A group of agents. `router_minutes` is the waiting time before another agent is drawn.
+
+    `media_path` is the file that goes with the greeting.
+    """
 
     company_id: CompanyId
     id: DepartmentId
@@ -70,6 +76,8 @@ class Department(msgspec.Struct, frozen=True, kw_only=True):
     file_list_id: int | None
     created_at: datetime
     updated_at: datetime
+    media_path: str | None = None
+    media_name: str | None = None
 
 
 class DepartmentPatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +94,8 @@ class DepartmentPatch(msgspec.Struct, frozen=True, kw_only=True):
     close_ticket: bool | UnsetType = UNSET
     integration_id: int | UnsetType | None = UNSET
     file_list_id: int | UnsetType | None = UNSET
+    media_path: str | UnsetType | None = UNSET
+    media_name: str | UnsetType | None = UNSET
 
 
 _repo: Final = Repo(departments, Department, departments.c.position, by_name(departments.c.name))

@@ -104,3 +104,13 @@ class _Secret(msgspec.Struct, frozen=True):
 
 def _place(company_id: CompanyId, key: str) -> str:
     return f"settings.{key}:{company_id}"
+
+
+async def upload_limit(database: Database, most: int) -> int:
+    """Installation-wide: the largest file that people may send, in bytes; the setting is in MiB.
+
+    Without one, and never more than, `most`.
+    """
+    text = (await value_of(database, INSTALLATION, "uploadLimit")).strip()
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    return min(wanted * 1024 * 1024, most) if wanted else most

@@ -16,7 +16,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from actors.events import RecordChanged
-from actors.media import MediaTooLarge
 from api.endpoint.context import Ctx
 from api.endpoint.declaration import Routes
 from api.endpoint.fields import Page, Short
@@ -24,7 +23,8 @@ from api.endpoint.guards import Guard, admin, user
 from api.endpoint.patches import bounded
 from api.endpoint.sealing import Sealing
 from api.endpoint.times import is_moment, moments
-from api.errors import Detail, Forbidden, Invalid, TooLarge
+from api.endpoint.uploads import stored
+from api.errors import Detail, Forbidden, Invalid
 from api.http_types import Upload
 from storage import companies
 from storage.database import Statements
@@ -359,23 +359,6 @@ def with_file(row: Any, address: Callable[[CompanyId, str | None], str | None]) 
     if not path:
         return row
     return msgspec.structs.replace(row, media_path=address(row.company_id, path))
-
-
-async def stored(ctx: Ctx, uploads: tuple[Upload, ...]) -> Values:
-    """Keep the first uploaded file. Raises Invalid when there is none, TooLarge."""
-    if not uploads:
-        raise Invalid(Detail("$.file", "missing"))
-    upload = uploads[0]
-    try:
-        kept = await ctx.parts.media.put(
-            ctx.company_id,
-            upload.content,
-            limit=ctx.parts.settings.upload_limit,
-            claimed=upload.content_type,
-        )
-    except MediaTooLarge as error:
-        raise TooLarge from error
-    return {"media_path": kept.key, "media_name": upload.filename}
 
 
 def _wire(body: msgspec.Struct, name: str) -> str:

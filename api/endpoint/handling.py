@@ -1,6 +1,7 @@
 """From a request to a response: guard, decode, call, encode; every error by the one table."""
 
 import logging
+import math
 from functools import partial
 from typing import Any
 
@@ -36,8 +37,8 @@ async def answer(endpoint: Endpoint, values: list[str], request: Request, parts:
     with bound(request=request.request_id):
         try:
             # A plain scope: `fail_after` costs a generator and a second look at the clock.
-            with trio.CancelScope(deadline=deadline):
-                response = await _served(endpoint, values, request, parts)
+            with trio.CancelScope(deadline=deadline) as scope:
+                response = await _served(endpoint, values, request, parts, scope)
             if response is not None and endpoint.method != "GET":
                 faults.hit("http.before_200")
         except Exception as error:  # noqa: BLE001 (the edge of the program: every error is answered)
@@ -57,13 +58,21 @@ def _seconds(endpoint: Endpoint, parts: Parts) -> float:
 
 
 async def _served(
-    endpoint: Endpoint, values: list[str], request: Request, parts: Parts
+    endpoint: Endpoint,
+    values: list[str],
+    request: Request,
+    parts: Parts,
+    scope: trio.CancelScope,
 ) -> Response:
     principal = await endpoint.guard.admit(request, _authority(endpoint, request, parts))
     if not endpoint.built:
         raise NotAvailable
     if principal is not None:
         await check_coverage(endpoint, principal, parts)
+    if request.receive_form is not None:
+        scope.deadline = math.inf  # the edge bounds the pace of bodies
+        await request.receive_form()
+        scope.deadline = trio.current_time() + _seconds(endpoint, parts)
     arguments = _arguments(endpoint, values, request)
     if principal is None:
         return encoded(endpoint, await endpoint.handler(PublicCtx(request, parts), **arguments))

@@ -3,6 +3,7 @@
 from actors.channels.base import OutMedia
 from actors.tickets.commands import StoredFile
 from api.endpoint import Ctx, Upload
+from api.endpoint.uploads import kept
 
 _KINDS = {"image": "image", "video": "video", "audio": "audio"}
 
@@ -10,14 +11,9 @@ _KINDS = {"image": "image", "video": "video", "audio": "audio"}
 async def attached(ctx: Ctx, upload: Upload, caption: str) -> tuple[OutMedia, StoredFile]:
     """Keep an upload in the company's media store; what is sent of it, and where it lies.
 
-    Raises what the store raises for a file that is too large.
+    Raises TooLarge.
     """
-    stored = await ctx.parts.media.put(
-        ctx.company_id,
-        upload.content,
-        limit=ctx.parts.settings.upload_limit,
-        claimed=upload.content_type,
-    )
+    stored = await kept(ctx, upload)
     content = OutMedia(
         kind=_KINDS.get(stored.mime.partition("/")[0], "document"),
         stored=stored.key,

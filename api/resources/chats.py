@@ -7,7 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from actors.chat_events import ChatChanged, ChatMessageCreated, ChatRemoved
 from api.endpoint import Ctx, Done, Id, Page, Routes, Short, Text, Upload
-from api.endpoint.crud import SIZE, stored
+from api.endpoint.crud import SIZE
+from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
 from storage import chats
 from storage.chats import Chat

@@ -11,7 +11,7 @@ from actors.sessions import ConnectionRenewed, StartSession, StopSession
 from actors.tickets.commands import CloseTickets
 from api.endpoint import Ctx, Named, Routes, Short, Upload, admin, manages_connections
 from api.endpoint.coverage import require
-from api.endpoint.crud import stored
+from api.endpoint.uploads import stored
 from api.errors import Detail, Invalid
 from storage import connections, tickets
 from storage.connections import Connection, ConnectionPatch, ConnectionSecrets

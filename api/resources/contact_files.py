@@ -67,7 +67,7 @@ async def import_file(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
     """
     if not uploads:
         raise Invalid(Detail("$.file", "missing"))
-    found = await people_in(uploads[0].content)
+    found = await people_in(uploads[0])
     created = 0
     for start in range(0, len(found.people), MOST_IMPORTED):
         batch = found.people[start : start + MOST_IMPORTED]

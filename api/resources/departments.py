@@ -5,7 +5,8 @@ from typing import Annotated
 from msgspec import UNSET
 
 from actors.events import RecordChanged
-from api.endpoint import Ctx, Named, Routes, admin
+from api.endpoint import Ctx, Done, Named, Routes, Upload, admin
+from api.endpoint.uploads import stored
 from api.errors import Detail, Invalid
 from storage import departments
 from storage.departments import Department, DepartmentPatch
@@ -13,7 +14,7 @@ from storage.ids import CompanyId, DepartmentId
 from storage.views import DepartmentView, department_view
 
 routes = Routes("/queue", tag="queue", missing="ERR_QUEUE_NOT_FOUND")
-Body = Annotated[DepartmentPatch, Named(DepartmentView)]
+Body = Annotated[DepartmentPatch, Named(DepartmentView, hidden=("media_path", "media_name"))]
 
 
 @routes.get()
@@ -51,6 +52,27 @@ async def update(ctx: Ctx, department_id: DepartmentId, body: Body) -> Departmen
         changed = await departments.change(tx, ctx.company_id, department_id, body)
         tx.publish(_changed(ctx.company_id, changed, "update"))
     return department_view(changed)
+
+
+@routes.post("/{department_id}/media-upload", guard=admin)
+async def attach(ctx: Ctx, department_id: DepartmentId, uploads: tuple[Upload, ...]) -> Done:
+    """Attach a file to a department's greeting."""
+    await departments.get(ctx.parts.database, ctx.company_id, department_id)
+    await _set_file(ctx, department_id, DepartmentPatch(**await stored(ctx, uploads)))
+    return Done("File attached")
+
+
+@routes.delete("/{department_id}/media-upload", guard=admin)
+async def detach(ctx: Ctx, department_id: DepartmentId) -> Done:
+    """Take a file off a department's greeting."""
+    await _set_file(ctx, department_id, DepartmentPatch(media_path=None, media_name=None))
+    return Done("File deleted")
+
+
+async def _set_file(ctx: Ctx, department_id: DepartmentId, patch: DepartmentPatch) -> None:
+    async with ctx.parts.database.begin(ctx.company_id) as tx:
+        changed = await departments.change(tx, ctx.company_id, department_id, patch)
+        tx.publish(_changed(ctx.company_id, changed, "update"))
 
 
 @routes.delete("/{department_id}", guard=admin)

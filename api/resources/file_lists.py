@@ -7,7 +7,8 @@ from msgspec import UNSET, UnsetType, field
 
 from actors.events import RecordChanged
 from api.endpoint import Ctx, Done, Id, Page, Routes, Short, Text, Upload, admin
-from api.endpoint.crud import SIZE, stored
+from api.endpoint.crud import SIZE
+from api.endpoint.uploads import stored
 from api.errors import Detail, Invalid
 from storage import file_lists
 from storage.database import Tx

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from api.endpoint import Ctx, Done, Id, Reply, Routes, Short, Upload, admin
-from api.endpoint.crud import stored
+from api.endpoint.uploads import stored
 from api.errors import Detail, Invalid
 from storage import flows
 from storage.errors import UniqueViolation

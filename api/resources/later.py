@@ -94,8 +94,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     ("GET", "/wavoip/{connection_id}", user, "Show a connection's telephony token"),
     ("POST", "/wavoip/{connection_id}", admin, "Set a connection's telephony token"),
     ("DELETE", "/wavoip/{connection_id}", admin, "Delete a connection's telephony token"),
-    ("POST", "/queue/{department_id}/media-upload", admin, "Attach a file to a greeting"),
-    ("DELETE", "/queue/{department_id}/media-upload", admin, "Take a file off a greeting"),
     # what another fork does to its own machine
     ("POST", "/build-capture-extension", super_user, "Build the browser extension"),
     ("POST", "/restart", super_user, "Restart the server"),

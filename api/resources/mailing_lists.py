@@ -75,7 +75,7 @@ async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) ->
     await mailing_lists.lists.get(database, company_id, contact_list_id)
     if not uploads:
         raise Invalid(Detail("$.file", "missing"))
-    found = await people_in(uploads[0].content)
+    found = await people_in(uploads[0])
     created = 0
     for start in range(0, len(found.people), BATCH):
         batch = found.people[start : start + BATCH]

@@ -13,9 +13,9 @@ from typing import IO, Any, Final, Protocol, Self
 import msgspec
 import trio
 
-from api.endpoint import Short, Stream
+from api.endpoint import Short, Stream, Upload
 from api.errors import Detail, Invalid
-from api.resources.workbooks import rows_of
+from api.resources.workbooks import MOST_BYTES, rows_of
 
 MOST_LINES: Final = 20_000
 COLUMNS: Final = {
@@ -67,15 +67,18 @@ def digits(text: str) -> str:
     return found if 8 <= len(found) <= 20 else ""
 
 
-async def people_in(content: bytes) -> People:
+async def people_in(upload: Upload) -> People:
     """The people of a CSV, XLSX or XLS file with headings.
 
     Raises Invalid for a file that is none of these, is too large or has no column of numbers.
     """
-    return await trio.to_thread.run_sync(_people, content, limiter=_WORKERS)
+    if upload.size > MOST_BYTES:
+        raise Invalid(Detail("$.file", f"larger than {MOST_BYTES >> 20} MB"))
+    return await trio.to_thread.run_sync(read_people, await upload.read(), limiter=_WORKERS)
 
 
-def _people(content: bytes) -> People:
+def read_people(content: bytes) -> People:
+    """The same, from the content of the file."""
     rows = rows_of(content)
     titles = [title.lower() for title in next(rows, [])]
     places = {

@@ -7,7 +7,7 @@ from msgspec import UNSET, field
 
 from actors.events import UserChanged, UserRemoved
 from api.endpoint import Ctx, Id, Int, Named, Page, Routes, Short, Upload, admin
-from api.endpoint.crud import stored
+from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
 from storage import password_resets, users
 from storage.errors import NotFound

@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType, field
 
 from storage.departments import Department
 from storage.ids import CompanyId, ConnectionId, DepartmentId, UserId
+from storage.public_urls import NOWHERE
 
 
 class UserDepartmentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -40,6 +41,8 @@ class DepartmentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     file_list_id: int | None
     close_ticket: bool
     chatbots: tuple[()] = ()
+    media_path: str | None = None
+    media_name: str | None = None
     created_at: datetime
     updated_at: datetime
     user_department: UserDepartmentView | UnsetType = field(name="UserQueue", default=UNSET)
@@ -76,6 +79,8 @@ def department_view(
         company_id=department.company_id,
         integration_id=department.integration_id,
         file_list_id=department.file_list_id,
+        media_path=NOWHERE.file(department.company_id, department.media_path),
+        media_name=department.media_name,
         close_ticket=department.close_ticket,
         created_at=department.created_at,
         updated_at=department.updated_at,

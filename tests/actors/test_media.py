@@ -217,6 +217,15 @@ def test_ranges_are_read_as_rfc_9110_has_them(
     assert byte_range(header, 1000) == expected
 
 
+@given(st.text(max_size=40) | st.from_regex(r"bytes ?= ?\d{0,20}-\d{0,20}"), st.integers(0, 10**12))
+def test_any_range_header_is_a_part_of_the_file_or_none(header: str, size: int) -> None:
+    try:
+        found = byte_range(header, size)
+    except RangeNotSatisfiable:
+        return
+    assert found is None or 0 <= found[0] < found[1] <= size
+
+
 @pytest.mark.parametrize(
     ("header", "size"), [("bytes=1000-", 1000), ("bytes=0-", 0), ("bytes=-0", 1000)]
 )

@@ -236,8 +236,8 @@ POST /queue-options/{}/media-upload TS
 DELETE /queue/{} S
 GET /queue/{} S
 PUT /queue/{} S
-DELETE /queue/{}/media-upload TS 501
-POST /queue/{}/media-upload TS 501
+DELETE /queue/{}/media-upload TS
+POST /queue/{}/media-upload TS
 GET /queueIntegration S
 POST /queueIntegration S
 POST /queueIntegration/testsession S 501

@@ -12,7 +12,7 @@ from openpyxl import Workbook, load_workbook
 from api.endpoint.asgi import Closing
 from api.errors import Invalid
 from api.resources import spreadsheets, workbooks
-from api.resources.spreadsheets import exported, people_in, plain
+from api.resources.spreadsheets import exported, plain, read_people
 from api.resources.workbooks import rows_of
 from tests.api.old_workbooks import xls
 
@@ -49,8 +49,8 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-async def test_the_same_people_are_read_from_every_kind_of_file(name: str):
-    found = await people_in(FILES[name])
+def test_the_same_people_are_read_from_every_kind_of_file(name: str):
+    found = read_people(FILES[name])
     assert [(p.number, p.name, p.email) for p in found.people] == [
         ("5511988880001", "Ána", "a@x"),
         ("5511988880002", "Zé", ""),
@@ -77,10 +77,10 @@ def test_a_file_beyond_the_bounds_is_refused(
         list(rows_of(FILES["xlsx"]))
 
 
-async def test_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(spreadsheets, "MOST_LINES", 3)
     with pytest.raises(Invalid):
-        await people_in(FILES["csv"])
+        read_people(FILES["csv"])
 
 
 def test_an_archive_that_would_unpack_to_gigabytes_is_refused_unread():

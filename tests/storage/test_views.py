@@ -321,6 +321,8 @@ def test_a_department_is_a_queue_without_join_rows_by_itself() -> None:
             "fileListId",
             "closeTicket",
             "chatbots",
+            "mediaPath",
+            "mediaName",
             "createdAt",
             "updatedAt",
         ]
