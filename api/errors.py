@@ -126,6 +126,13 @@ class Missing(ApiError):
     code = "ERR_NOT_FOUND"
 
 
+class NotAcceptable(ApiError):
+    """The file is not of a kind that fits here."""
+
+    status = 406
+    code = "ERR_FILE_NOT_ACCEPTED"
+
+
 class MethodNotAllowed(ApiError):
     """The path exists, the method does not."""
 

@@ -18,6 +18,7 @@ _ERRORS = {
     "402": "Not in the company's plan, over its limit, or past the due date",
     "403": "Not allowed, closed here, or the access token is expired or invalid",
     "404": "No such row in this company",
+    "406": "The file is not of a kind that fits",
     "409": "Contradicts a committed row",
     "413": "Body too large",
     "422": "Idempotency-Key reused with another request",
@@ -168,6 +169,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         code: {"description": text, "content": refused}
         for code, text in _ERRORS.items()
         if not (code == "402" and not _may_cost(endpoint))
+        and not (code == "406" and not endpoint.uploads)
     }
     if not endpoint.built:
         found["501"] = {"description": "Declared, not built yet", "content": refused}

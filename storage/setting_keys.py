@@ -62,6 +62,13 @@ def _json(text: str) -> str:
     return text
 
 
+def _no_text(text: str) -> str:
+    if text:
+        message = "a file, which is uploaded"
+        raise ValueError(message)
+    return text
+
+
 def _text(text: str) -> str:
     return text
 
@@ -78,6 +85,7 @@ DAYS: Final = number(0, 9_999)
 MEBIBYTES: Final = number(1, 4_096)
 JSON: Final = Kind("json", _json)
 TEXT: Final = Kind("text", _text)
+FILE: Final = Kind("file", _no_text)
 
 
 class SettingKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +189,9 @@ _OPERATORS: Final = SettingKey(installation=True, visible="super")
 _PAYMENT: Final = SettingKey(installation=True, visible="super", secret=True)
 
 
+_CERTIFICATE: Final = SettingKey(kind=FILE, installation=True, visible="super", secret=True)
+
+
 def _everybody(kind: Kind, default: str, *, seeded: bool = False) -> SettingKey:
     return SettingKey(kind=kind, default=default, installation=True, seeded=seeded)
 
@@ -226,11 +237,11 @@ _INSTALLATION: Final[dict[str, SettingKey]] = {
     "eficlientsecret": _PAYMENT,
     "gerencianetClientId": _PAYMENT,
     "gerencianetClientSecret": _PAYMENT,
-    "gerencianetPixCert": _OPERATORS,
+    "gerencianetPixCert": _CERTIFICATE,
     "gerencianetPixKey": _PAYMENT,
     "gerencianetSandbox": _OPERATORS,
     "_paymentGateway": _operators(choice("", "efi", "owen")),
-    "_efiCertFile": _OPERATORS,
+    "_efiCertFile": _CERTIFICATE,
     "_efiClientId": _PAYMENT,
     "_efiClientSecret": _PAYMENT,
     "_efiPixKey": _PAYMENT,

@@ -46,6 +46,7 @@ from storage.ticket_logs import ticket_logs
 from storage.ticket_notes import ticket_notes
 from storage.ticket_trackings import ticket_trackings
 from storage.tickets import tickets
+from storage.translations import translations
 from storage.user_ratings import user_ratings
 from storage.users import user_departments, users
 from storage.versions import versions
@@ -120,6 +121,7 @@ ALL: Final[tuple[sa.Table, ...]] = (
     scheduled_messages,
     scheduled_sendings,
     schedules,
+    translations,
     user_ratings,
     versions,
     webhooks,

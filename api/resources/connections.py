@@ -53,8 +53,8 @@ class Change(ConnectionPatch, frozen=True, kw_only=True):
     app_secret: str | UnsetType = UNSET
 
 
-_HIDDEN = ("status", "qrcode")
-Body = Annotated[Change, Named(ConnectionView, hidden=_HIDDEN, department_ids="queueIds")]
+HIDDEN = ("status", "qrcode")
+Body = Annotated[Change, Named(ConnectionView, hidden=HIDDEN, department_ids="queueIds")]
 _SECRETS = ("token", "access_token", "verify_token", "app_secret")
 
 

@@ -55,12 +55,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     # reports
     ("GET", "/contacts-report", admin, "Report on contacts"),
     ("GET", "/ticketreport/reports", admin, "Report on tickets"),
-    # files of settings
-    ("POST", "/settings-whitelabel/logo", super_user, "Set the installation's logo"),
-    ("POST", "/settings/logo", super_user, "Set the installation's logo, as other clients do"),
-    ("POST", "/settings/cert-upload", super_user, "Keep a payment certificate"),
-    ("POST", "/settings/privateFile", super_user, "Keep a private file of a setting"),
-    ("POST", "/settings/publicFile", super_user, "Keep a public file of a setting"),
     # payments
     ("POST", "/subscription", admin, "Start paying an invoice"),
     ("POST", "/subscription/create/webhook", super_user, "Register a payment webhook"),
@@ -76,11 +70,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     # WhatsApp Web, Meta pages
     ("POST", "/closedimported/{connection_id}", admin, "Close the tickets of a history import"),
     ("POST", "/facebook", admin, "Connect Facebook pages"),
-    ("POST", "/whatsapp-restart", admin, "Connect every session again"),
-    ("DELETE", "/whatsappsession/admin/{connection_id}", super_user, "End any company's session"),
-    ("DELETE", "/whatsapp-admin/{connection_id}", super_user, "Delete any company's connection"),
-    ("GET", "/whatsapp-admin/{connection_id}", super_user, "Show any company's connection"),
-    ("PUT", "/whatsapp-admin/{connection_id}", super_user, "Change any company's connection"),
     ("GET", "/whatsapp/privacy/{connection_id}", admin, "Show a number's privacy"),
     ("PUT", "/whatsapp/privacy/{connection_id}", admin, "Change a number's privacy"),
     ("GET", "/whatsappsession/refresh/{connection_id}", user, "Ask for a new QR code"),
@@ -91,9 +80,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
         admin,
         "Take a session over from a browser",
     ),
-    ("GET", "/wavoip/{connection_id}", user, "Show a connection's telephony token"),
-    ("POST", "/wavoip/{connection_id}", admin, "Set a connection's telephony token"),
-    ("DELETE", "/wavoip/{connection_id}", admin, "Delete a connection's telephony token"),
     # what another fork does to its own machine
     ("POST", "/build-capture-extension", super_user, "Build the browser extension"),
     ("POST", "/restart", super_user, "Restart the server"),
@@ -105,11 +91,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     ("GET", "/docker/updates/daily-check", super_user, "Show the daily look for updates"),
     ("POST", "/docker/updates/refresh", super_user, "Look for updates"),
     ("POST", "/docker/updates/update-all", super_user, "Update every container"),
-    ("GET", "/ticketz/registry", super_user, "Show the installation's registration"),
-    ("POST", "/ticketz/registry", super_user, "Register the installation"),
-    ("GET", "/translations", user, "Show changed texts of the frontend"),
-    ("POST", "/translations", super_user, "Change texts of the frontend"),
-    ("GET", "/translations/languages", user, "List the frontend's languages"),
 )
 """Method, path, who may ask once it is built, what it is for."""
 

@@ -9,6 +9,7 @@ from storage.connections.rows import by_external_account as by_external_account
 from storage.connections.rows import by_webhook_token as by_webhook_token
 from storage.connections.rows import change as change
 from storage.connections.rows import clear_default as clear_default
+from storage.connections.rows import company_of as company_of
 from storage.connections.rows import create as create
 from storage.connections.rows import delete as delete
 from storage.connections.rows import department_ids as department_ids

@@ -72,7 +72,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 class ConnectionSecrets(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What opens a channel or this connection's own doors; stored sealed, shown masked.
 
-    `token` is the bearer of the external API, `webhook_token` the last part of the webhook URL.
+    `token` is the bearer of the external API, `webhook_token` the last part of the webhook URL,
+    `telephony_token` (on the wire `wavoip`) opens the account of a voice provider.
     """
 
     token: str = ""
@@ -85,6 +86,7 @@ class ConnectionSecrets(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     facebook_user_token: str = ""
     facebook_page_id: str = ""
     meta_token: str = ""
+    telephony_token: str = ""
 
 
 class ConnectionPatch(msgspec.Struct, frozen=True, kw_only=True):

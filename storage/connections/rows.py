@@ -37,6 +37,9 @@ _BY_ACCOUNT: Final = prepared(
         _t.external_account_id == sa.bindparam("account", type_=sa.Text),
     )
 )
+_COMPANY_OF: Final = prepared(
+    sa.select(_t.company_id).where(_t.id == sa.bindparam("connection", type_=sa.BigInteger))
+)
 _SEALED: Final = prepared(
     sa.select(connection_secrets.c.sealed).where(
         connection_secrets.c.company_id == sa.bindparam("company", type_=sa.BigInteger),
@@ -90,6 +93,14 @@ async def by_external_account(
 ) -> Connection | None:
     """Installation-wide: the one connection that speaks for a provider's account, or None."""
     return await source.first(_BY_ACCOUNT, into=Connection, reached_by=channel, account=account_id)
+
+
+async def company_of(source: Statements, connection_id: ConnectionId) -> CompanyId:
+    """Installation-wide, for operators: whose connection this is. Raises NotFound."""
+    found: int | None = await source.value(_COMPANY_OF, connection=connection_id)
+    if found is None:
+        raise NotFound
+    return CompanyId(found)
 
 
 async def create(tx: Tx, company_id: CompanyId, new: ConnectionPatch) -> Connection:

@@ -270,11 +270,11 @@ POST /schedules/{}/media-upload S
 GET /setting/{} S
 PUT /setting/{} S
 GET /settings S
-POST /settings-whitelabel/logo S 501
-POST /settings/cert-upload S 501
-POST /settings/logo T 501
-POST /settings/privateFile S 501
-POST /settings/publicFile T 501
+POST /settings-whitelabel/logo S
+POST /settings/cert-upload S
+POST /settings/logo T
+POST /settings/privateFile S
+POST /settings/publicFile T
 GET /settings/{} S
 PUT /settings/{} S
 PUT /setunredmsg/{} S
@@ -313,11 +313,11 @@ GET /tickets/u/{} S
 DELETE /tickets/{} S
 GET /tickets/{} S
 PUT /tickets/{} S
-GET /ticketz/registry T 501
-POST /ticketz/registry T 501
-GET /translations T 501
-POST /translations T 501
-GET /translations/languages T 501
+GET /ticketz/registry T
+POST /ticketz/registry T
+GET /translations T
+POST /translations T
+GET /translations/languages T
 GET /users S
 POST /users S
 GET /users/list S
@@ -329,17 +329,17 @@ POST /users/{}/media-upload S
 GET /usersMoments S
 GET /version S
 POST /version S
-DELETE /wavoip/{} T 501
-GET /wavoip/{} T 501
-POST /wavoip/{} T 501
+DELETE /wavoip/{} T
+GET /wavoip/{} T
+POST /wavoip/{} T
 GET /webhook S
 POST /webhook S
 GET /whatsapp S
 POST /whatsapp S
-DELETE /whatsapp-admin/{} S 501
-GET /whatsapp-admin/{} S 501
-PUT /whatsapp-admin/{} S 501
-POST /whatsapp-restart S 501
+DELETE /whatsapp-admin/{} S
+GET /whatsapp-admin/{} S
+PUT /whatsapp-admin/{} S
+POST /whatsapp-restart S
 GET /whatsapp/all S
 GET /whatsapp/filter S
 GET /whatsapp/privacy/{} T 501
@@ -349,7 +349,7 @@ GET /whatsapp/{} S
 PUT /whatsapp/{} S
 DELETE /whatsapp/{}/media-upload S
 POST /whatsapp/{}/media-upload S
-DELETE /whatsappsession/admin/{} S 501
+DELETE /whatsappsession/admin/{} S
 GET /whatsappsession/refresh/{} T 501
 DELETE /whatsappsession/{} S
 POST /whatsappsession/{} S
