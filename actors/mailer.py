@@ -78,6 +78,9 @@ def post(config: SmtpConfig, mail: Mail, key: str) -> None:
 
 def _letter(config: SmtpConfig, mail: Mail, key: str) -> bytes:
     domain = parseaddr(config.sender)[1].rpartition("@")[2]
+    if any(character.isspace() for character in mail.to):
+        reason = "no address has spaces"
+        raise MailRefused(reason)
     message = EmailMessage(policy=SMTP)
     try:
         message["From"], message["To"], message["Subject"] = config.sender, mail.to, mail.subject

@@ -224,6 +224,14 @@ _CODES: dict[type[BaseException], str] = {
     AskCycle: "ERR_INTERNAL",
     trio.TooSlowError: "ERR_TIMEOUT",
 }
+_TAKEN = {
+    "uq_departments_company_id_name": "ERR_QUEUE_NAME_ALREADY_EXISTS",
+    "uq_departments_company_id_color": "ERR_QUEUE_COLOR_ALREADY_EXISTS",
+    "uq_contacts_company_id_number": "ERR_DUPLICATED_CONTACT",
+    "uq_contact_lists_company_id_name": "ERR_DUPLICATED_CONTACTLIST",
+}
+"""The family's code for what a unique constraint refuses, where it has one."""
+
 RETRY_AFTER_MIN, RETRY_AFTER_MAX = 1, 30
 
 
@@ -254,6 +262,8 @@ def _status(error: BaseException) -> int | None:
 
 
 def _code(error: BaseException) -> str:
+    if isinstance(error, storage_errors.UniqueViolation) and error.constraint in _TAKEN:
+        return _TAKEN[error.constraint]
     known = next((_CODES[cls] for cls in type(error).__mro__ if cls in _CODES), None)
     return known or str(getattr(error, "code", "ERR_BAD_REQUEST"))
 

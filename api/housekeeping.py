@@ -16,6 +16,7 @@ EVERY = 3600.0
 TEXTS_EVERY = 5.0
 REQUESTS_KEPT = timedelta(hours=48)
 SESSIONS_KEPT = timedelta(days=30)
+MAILS_KEPT = timedelta(days=30)
 
 
 async def keep_house(settings: Settings, database: Database) -> None:
@@ -33,8 +34,9 @@ async def clean_up(settings: Settings, database: Database, now: datetime) -> Non
     await roll_partitions(database, now, keep_days=settings.events_retention_days)
     requests = await retention.forget_requests(database, now - REQUESTS_KEPT)
     sessions = await retention.forget_sessions(database, now - SESSIONS_KEPT)
-    if requests or sessions:
-        log.info("forgot %s requests, %s sessions", requests, sessions)
+    letters = await retention.forget_mails(database, now - MAILS_KEPT)
+    if requests or sessions or letters:
+        log.info("forgot %s requests, %s sessions, %s letters", requests, sessions, letters)
 
 
 async def keep_searchable(database: Database) -> None:

@@ -183,6 +183,12 @@ _REVOKE_USER: Final = prepared(
     .values(**_ENDING)
     .returning(_t.id)
 )
+_REVOKE_COMPANY: Final = prepared(
+    sa.update(refresh_families)
+    .where(_t.company_id == _COMPANY, _t.revoked_at.is_(None))
+    .values(**_ENDING)
+    .returning(_t.id)
+)
 _STANDING: Final = prepared(
     sa.select(_t.impersonator_id, _t.impersonator_company_id).where(_MINE, _LIVE)
 )
@@ -281,6 +287,12 @@ async def revoke_user(
     rows = await database.rows(
         _REVOKE_USER, company=company_id, user=user_id, why=reason, kept=keep
     )
+    return [row[0] for row in rows]
+
+
+async def revoke_company(tx: Statements, company_id: CompanyId, reason: str) -> list[str]:
+    """End every login session of a company; returns the families that ended."""
+    rows = await tx.rows(_REVOKE_COMPANY, company=company_id, why=reason)
     return [row[0] for row in rows]
 
 

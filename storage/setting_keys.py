@@ -108,7 +108,7 @@ def _of(kind: Kind, default: str = "") -> SettingKey:
 
 
 _SECRET: Final = SettingKey(visible="admin", secret=True)
-_TEXT: Final = SettingKey()
+UNTYPED: Final = SettingKey()
 
 _COMPANY: Final[dict[str, SettingKey]] = {
     # how tickets are handled, under the names of the older line
@@ -119,11 +119,11 @@ _COMPANY: Final[dict[str, SettingKey]] = {
     "call": _flag(),
     "acceptCallWhatsapp": _flag("enabled"),
     "callRejectSendMessage": _flag("enabled"),
-    "callRejectMessage": _TEXT,
+    "callRejectMessage": UNTYPED,
     "sendGreetingAccepted": _flag("enabled"),
-    "sendGreetingAcceptedMessage": _TEXT,
+    "sendGreetingAcceptedMessage": UNTYPED,
     "sendMsgTransfTicket": _flag(),
-    "sendMsgTransfTicketMessage": _TEXT,
+    "sendMsgTransfTicketMessage": UNTYPED,
     "sendGreetingMessageOneQueues": _flag("enabled"),
     "sendQueuePosition": _flag(),
     "allTicket": _flag(),
@@ -155,20 +155,20 @@ _COMPANY: Final[dict[str, SettingKey]] = {
     "quickMessages": SettingKey(
         kind=choice("individual", "company"), default="individual", seeded=True
     ),
-    "ticketAcceptedMessage": _TEXT,
-    "transferMessage": _TEXT,
+    "ticketAcceptedMessage": UNTYPED,
+    "transferMessage": UNTYPED,
     # messages at certain times
-    "outsidemessage": _TEXT,
+    "outsidemessage": UNTYPED,
     "holidayPeriodEnabled": _flag(),
     "holidayPeriodAllowQueueFlow": _flag(),
     "birthdayReminderEnabled": _flag(),
-    "birthdayReminderTime": _TEXT,
-    "birthdayMessage": _TEXT,
+    "birthdayReminderTime": UNTYPED,
+    "birthdayMessage": UNTYPED,
     "suppressionTagNames": _of(JSON),
     # others' services
     "audioTranscriptions": _flag(),
     "aiProvider": _of(choice("openai", "groq"), "openai"),
-    "openaiModel": _TEXT,
+    "openaiModel": UNTYPED,
     "openAiKey": _SECRET,
     "openaikeyaudio": _SECRET,
     "apiTranscription": SettingKey(visible="admin"),
@@ -265,6 +265,37 @@ _INSTALLATION: Final[dict[str, SettingKey]] = {
     "enableTicketValueAndSku": _everybody(FLAG, "disabled"),
     "quickMessage": _everybody(FLAG, "disabled"),
 }
+
+
+def _clock(text: str) -> str:
+    hours, _, minutes = text.strip().partition(":")
+    fits = hours.isascii() and hours.isdigit() and minutes.isascii() and minutes.isdigit()
+    if not (fits and len(hours) <= 2 and len(minutes) == 2):
+        message = "HH:MM"
+        raise ValueError(message)
+    if int(hours) > 23 or int(minutes) > 59:
+        message = "a time from 00:00 to 23:59"
+        raise ValueError(message)
+    return f"{int(hours):02}:{minutes}"
+
+
+_SECONDS: Final = number(0, 86_400)
+_COUNT: Final = number(0, 1_000_000)
+CAMPAIGN: Final[dict[str, SettingKey]] = {
+    "messageInterval": _of(_SECONDS, "20"),
+    "longerIntervalAfter": _of(_COUNT, "20"),
+    "greaterInterval": _of(_SECONDS, "60"),
+    "variables": _of(JSON, "[]"),
+    "sabado": _of(TRUTH, "false"),
+    "domingo": _of(TRUTH, "false"),
+    "startHour": _of(Kind("HH:MM", _clock), "09:00"),
+    "endHour": _of(Kind("HH:MM", _clock), "18:00"),
+    "capHourly": _of(_COUNT, "30"),
+    "capDaily": _of(_COUNT, "150"),
+    "backoffErrorThreshold": _of(_COUNT, "3"),
+    "backoffPauseMinutes": _of(MINUTES, "15"),
+}
+"""The pace of a company's campaigns, a store of its own; other keys there are text."""
 
 KEYS: Final[dict[str, SettingKey]] = _COMPANY | _INSTALLATION
 """Every known key."""

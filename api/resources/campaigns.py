@@ -10,6 +10,7 @@ from api.endpoint.declaration import Routes
 from api.errors import Detail, Invalid
 from storage import campaigns
 from storage.campaigns import CampaignSetting
+from storage.setting_keys import CAMPAIGN, UNTYPED
 
 STATUSES = ("INATIVA", "PROGRAMADA")
 
@@ -65,8 +66,7 @@ async def save_settings(ctx: Ctx, body: Settings) -> list[CampaignSetting]:
         raise Invalid(Detail("$.settings", "too many or too long keys"))
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         for key, value in body.settings.items():
-            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            await campaigns.set_setting(tx, ctx.company_id, key, text)
+            await campaigns.set_setting(tx, ctx.company_id, key, _text(key, value))
         saved = await campaigns.settings.all_of(tx, ctx.company_id)
         for row in saved:
             if row.key in body.settings:
@@ -79,3 +79,12 @@ async def save_settings(ctx: Ctx, body: Settings) -> list[CampaignSetting]:
                 )
                 tx.publish(event)
     return saved
+
+
+def _text(key: str, value: Any) -> str:
+    """What is stored of a campaign setting. Raises Invalid for a value of another type."""
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        return CAMPAIGN.get(key, UNTYPED).kind.normal(text)
+    except ValueError as error:
+        raise Invalid(Detail(f"$.settings.{key}", str(error))) from error

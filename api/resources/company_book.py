@@ -12,7 +12,7 @@ from api.endpoint.crud import SIZE
 from api.endpoint.times import moment
 from api.errors import Detail, Invalid, Missing
 from api.resources.companies import full_company
-from storage import companies, founding
+from storage import companies, founding, refresh_families
 from storage.founding import NewCompany
 from storage.ids import CompanyId, PlanId
 from storage.users import NewUser
@@ -113,8 +113,14 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
 
 @routes.put("/companies/{company_id}")
 async def update(ctx: Ctx, company_id: CompanyId, body: CompanyBody) -> CompanyView:
-    """Change any company: its plan, its due date, whether it may work."""
-    await _changed(ctx, company_id, _values(body))
+    """Change any company: its plan, its due date, whether it may work.
+
+    Whoever is logged in to a company that is switched off is logged out.
+    """
+    values = _values(body)
+    if values.get("status") is False and company_id == ctx.company_id:
+        raise Invalid(Detail("$.status", "nobody switches the own company off"))
+    await _changed(ctx, company_id, values)
     return await full_company(ctx.parts.database, company_id)
 
 
@@ -147,6 +153,8 @@ async def remove(ctx: Ctx, company_id: CompanyId) -> Done:
 async def _changed(ctx: Ctx, company_id: CompanyId, values: dict[str, Any]) -> None:
     async with ctx.parts.database.begin(company_id) as tx:
         company = await companies.change(tx, company_id, values)
+        off = not company.status
+        ended = await refresh_families.revoke_company(tx, company_id, "switched off") if off else []
         event = RecordChanged(
             company_id=company_id,
             noun="company",
@@ -155,6 +163,7 @@ async def _changed(ctx: Ctx, company_id: CompanyId, values: dict[str, Any]) -> N
             record=company_view(company),
         )
         tx.publish(event)
+    ctx.parts.auth.ended(ended)
 
 
 def _values(body: CompanyBody) -> dict[str, Any]:

@@ -160,3 +160,26 @@ async def test_where_accounts_are_at_home_survives_a_restart(world: World):
         throttle.failed("admin@a.test", f"198.51.100.{n}")
     world.app.parts.auth._throttle = throttle  # as after a restart: nothing but the database
     assert (await world.login("Admin@A.test")).status == 200
+
+
+async def test_a_company_that_is_switched_off_is_logged_out(world: World):
+    login = await world.login("user@b.test")
+    assert await is_in(world, login.json()["token"])
+    path = f"/companies/{world.b.id}"
+    off = await world.call("PUT", path, {"status": False}, token=world.super)
+    assert off.status == 200, off
+    for token in (world.b.user, world.b.admin, login.json()["token"]):
+        assert not await is_in(world, token)
+    assert (await refresh(world, cookie_of(login))).status == 401
+    refused = await world.login("user@b.test")
+    assert (refused.status, refused.json()["error"]) == (402, "ERR_SUBSCRIPTION_EXPIRED")
+    assert (await impersonate(world, world.super, world.b.id)).status == 200
+    await world.call("PUT", path, {"status": True}, token=world.super)
+    assert (await world.login("user@b.test")).status == 200
+
+
+async def test_nobody_switches_the_own_company_off(world: World):
+    path = f"/companies/{world.a.id}"
+    off = await world.call("PUT", path, {"status": False}, token=world.super)
+    assert off.status == 400
+    assert await is_in(world, world.super)

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from storage import settings
 from storage.secrets import SecretUnreadable
-from storage.setting_keys import FILE, KEYS, SettingKey, known
+from storage.setting_keys import CAMPAIGN, FILE, KEYS, SettingKey, known
 from storage.settings import INSTALLATION
 from storage.views import COMPANY_SETTING_FIELDS
 from tests.api.conftest import World
@@ -26,7 +26,7 @@ def fitting(spec: SettingKey) -> str:
 
 
 def test_every_default_is_of_its_type():
-    for key, spec in KEYS.items():
+    for key, spec in {**KEYS, **CAMPAIGN}.items():
         assert (key, spec.kind.normal(spec.default)) == (key, spec.default)
 
 
@@ -195,3 +195,27 @@ async def test_every_company_column_is_written_and_read_under_its_name(world: Wo
         body = {"column": column, "data": wrong}
         refused = await world.call("PUT", "/companySettings", body, token=world.b.admin)
         assert (column, refused.status) == (column, 400)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "kept"),
+    [
+        ("messageInterval", 30, "30"),
+        ("messageInterval", "5", "5"),
+        ("sabado", True, "true"),
+        ("startHour", "8:30", "08:30"),
+        ("variables", [{"key": "a", "value": "b"}], '[{"key":"a","value":"b"}]'),
+        ("unheardOf", "x", "x"),
+        ("messageInterval", "often", None),
+        ("startHour", "25:00", None),
+        ("endHour", "8", None),
+        ("variables", "{", None),
+    ],
+)
+async def test_the_pace_of_campaigns_has_types_too(world: World, key, given, kept):
+    body = {"settings": {key: given}}
+    answer = await world.call("POST", "/campaign-settings", body, token=world.b.admin)
+    if kept is None:
+        assert (answer.status, answer.json()["error"]) == (400, "ERR_VALIDATION")
+    else:
+        assert {row["key"]: row["value"] for row in answer.json()}[key] == kept
