@@ -1,4 +1,4 @@
-"""What the command `chatia` understands: serve, make users, back up, restore, check the audit."""
+"""What the command `chatia` understands: serve, users, backups, migrations, audit checks."""
 
 import argparse
 import getpass
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from api.commands import back_up, create_user, restore, verify_audit
+from api.commands import back_up, create_user, migrate, restore, verify_audit
 from api.logs import configure
 from api.serving import serve
 from api.settings import Settings, SettingsError, read_settings
@@ -122,6 +122,13 @@ def _restore(
     print("restored")
 
 
+def _migrate(
+    settings: Settings, postgres: EmbeddedPostgres | None, options: argparse.Namespace
+) -> None:
+    revision = trio.run(migrate, _dsn(settings, postgres), options.down_to)
+    print(f"at revision {revision}")
+
+
 def _head(text: str) -> tuple[int, bytes]:
     seq, _, link = text.partition(":")
     return int(seq), bytes.fromhex(link)
@@ -194,6 +201,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a head printed earlier and kept elsewhere: shows also an end that was cut off",
     )
     verify.set_defaults(run=_verify)
+
+    schema = commands.add_parser("migrate", parents=[same], help="bring the schema up, or down")
+    schema.add_argument(
+        "--down-to", metavar="REVISION", help="drop what later revisions added, with what is in it"
+    )
+    schema.set_defaults(run=_migrate)
 
     for name, action, text in (
         ("backup", _backup, "write the database to a file"),

@@ -15,7 +15,7 @@ from storage.database import open_database
 from storage.errors import NotFound
 from storage.founding import NewCompany, create_company
 from storage.ids import CompanyId
-from storage.migrate import upgrade
+from storage.migrate import downgrade, upgrade
 from storage.users import NewUser, User
 
 
@@ -63,6 +63,11 @@ async def restore(dsn: str, file: Path) -> None:
     """Fill an empty database from a file, then bring it to the newest schema."""
     await backup.restore(dsn, file)
     await upgrade(dsn)
+
+
+async def migrate(dsn: str, down_to: str | None) -> str | None:
+    """Bring the schema to the newest revision, or back to an earlier one; returns where it is."""
+    return await (upgrade(dsn) if down_to is None else downgrade(dsn, down_to))
 
 
 async def verify_audit(

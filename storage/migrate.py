@@ -23,8 +23,12 @@ PATIENCE = 3.0
 """Seconds to wait for a Postgres that is just starting or restarting."""
 
 
-LOCK_TIMEOUT = "2s"
-"""How long statements of others may queue behind a migration that waits for a lock."""
+LOCK_TIMEOUT = "500ms"
+"""How long statements of others may queue behind a migration that waits for a lock.
+
+Less than Postgres' deadlock_timeout of a second: whoever meets a migration crosswise, each with a
+table that the other wants, sees it give up and is not chosen as the victim.
+"""
 
 ATTEMPTS = 60
 PAUSE = 1.0
@@ -48,20 +52,37 @@ async def upgrade(dsn: str, *, bridge: Bridge | None = None) -> str | None:
         DatabaseUnavailable: Postgres does not answer, or others kept a lock for a minute.
     """
     if bridge is not None:
-        return await _upgrade(bridge, dsn)
+        return await _migrate(bridge, dsn, None)
     async with open_bridge() as own:
-        return await _upgrade(own, dsn)
+        return await _migrate(own, dsn, None)
 
 
-async def _upgrade(bridge: Bridge, dsn: str) -> str | None:
+async def downgrade(dsn: str, revision: str) -> str | None:
+    """Take the schema back to an earlier revision, with the same care for who works on it.
+
+    What later revisions added is dropped with all that is in it. Returns the revision.
+
+    Raises:
+        UnknownRevision: there is no such revision, or the database's is not one of this program's.
+        DatabaseUnavailable: Postgres does not answer, or others kept a lock for a minute.
+    """
+    async with open_bridge() as bridge:
+        return await _migrate(bridge, dsn, revision)
+
+
+async def _migrate(bridge: Bridge, dsn: str, to: str | None) -> str | None:
+    """Go up to the newest revision, or down to `to`."""
     open_connection = partial(connect_patiently, dsn, PATIENCE, application_name="chatia-migrate")
     connection = await bridge.call(open_connection)
     try:
         await _alone(bridge, connection)
         current: str | None = await bridge.call(_revision, connection)
-        if current is not None and current == newest():
+        if current is not None and current == (to or newest()):
             return current
-        head, script = await trio.to_thread.run_sync(render, current)
+        if to is not None and (current is None or to > current):
+            message = f"there is no way down from revision {current} to {to}"
+            raise UnknownRevision(message)
+        head, script = await trio.to_thread.run_sync(render, current, to)
         for step in steps(script):
             await _run(bridge, connection, step)
         return head
@@ -125,8 +146,10 @@ def newest() -> str | None:
     return max((number for number in numbers if number.isdigit()), default=None)
 
 
-def render(current: str | None) -> tuple[str | None, str]:
-    """Return the newest revision and the SQL that leads there from `current`, "" when there.
+def render(current: str | None, to: str | None = None) -> tuple[str | None, str]:
+    """Return the revision `to`, or the newest, and the SQL that leads there from `current`.
+
+    The SQL is "" when the database is there already.
 
     Imports alembic on first use (0.2 s): call it in a worker thread.
     """
@@ -139,15 +162,21 @@ def render(current: str | None) -> tuple[str | None, str]:
     config.set_main_option("script_location", str(_migrations()).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
-    if current is not None and current not in {
-        script.revision for script in scripts.walk_revisions()
-    }:
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is not None and current not in known:
         message = f"the database is at revision {current}, which this program does not know"
         raise UnknownRevision(message)
-    if head is None or head == current:
-        return head, ""
-    command.upgrade(config, f"{current}:{head}" if current else head, sql=True)
-    return head, text.getvalue()
+    target = head if to is None else to
+    if target is not None and target not in known:
+        message = f"there is no revision {target}"
+        raise UnknownRevision(message)
+    if target is None or target == current:
+        return target, ""
+    if current is not None and target < current:
+        command.downgrade(config, f"{current}:{target}", sql=True)
+    else:
+        command.upgrade(config, f"{current}:{target}" if current else target, sql=True)
+    return target, text.getvalue()
 
 
 def _migrations() -> Path:

@@ -28,7 +28,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the indexes and what they need."""
-    for name in INDEXES:
-        op.execute(f"DROP INDEX {name}")
+    with op.get_context().autocommit_block():
+        for name in INDEXES:
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     op.execute("DROP EXTENSION btree_gin")
     op.execute("DROP EXTENSION pg_trgm")

@@ -56,6 +56,17 @@ async def blank(postgres: EmbeddedPostgres) -> str:
     return postgres.dsn_of("blank_for_restore")
 
 
+async def test_the_schema_goes_down_and_up(blank: str, tmp_path: Path):
+    data = ("--data", str(tmp_path))
+    newest = (await chatia(*data, "migrate", DATABASE_URL=blank)).stdout
+    back = await chatia(*data, "migrate", "--down-to", "0006", DATABASE_URL=blank)
+    assert back.stdout == b"at revision 0006\n", back.stderr
+    for wrong in ("0007", "nonsense"):
+        refused = await chatia(*data, "migrate", "--down-to", wrong, DATABASE_URL=blank)
+        assert (refused.returncode, b"no " in refused.stderr) == (1, True)
+    assert (await chatia(*data, "migrate", DATABASE_URL=blank)).stdout == newest
+
+
 async def test_a_backup_of_a_running_server_restores_to_the_same_data(
     world: World, blank: str, tmp_path: Path
 ):

@@ -16,7 +16,7 @@ from storage import migrate
 from storage.bridge import connect, open_bridge
 from storage.errors import DatabaseUnavailable
 from storage.metadata import metadata
-from storage.migrate import _migrations, upgrade
+from storage.migrate import _migrations, steps, upgrade
 from storage.tables import ALL
 
 CATALOG = """
@@ -63,13 +63,15 @@ def _declared_tables() -> list[str]:
     return statements
 
 
-def _downgrade_script(to: str = "base") -> str:
+def _down(to: str = "base") -> list[str]:
+    """The steps that lead down from the newest revision."""
     text = io.StringIO()
     config = Config(output_buffer=text)
     config.set_main_option("script_location", str(_migrations()))
     head = ScriptDirectory.from_config(config).get_current_head()
     command.downgrade(config, f"{head}:{to}", sql=True)
-    return text.getvalue() + ("; DROP TABLE alembic_version" if to == "base" else "")
+    left = ["DROP TABLE alembic_version"] if to == "base" else []
+    return steps(text.getvalue()) + left
 
 
 async def _run(dsn: str, *scripts: str) -> list[str]:
@@ -87,14 +89,14 @@ async def _run(dsn: str, *scripts: str) -> list[str]:
 async def test_the_migrated_database_is_the_declared_one(dsn: str) -> None:
     migrated = await _run(dsn)
     assert any("uq_tickets_active" in line for line in migrated)
-    empty = await _run(dsn, _downgrade_script())
+    empty = await _run(dsn, *_down())
     assert empty == []
     assert await _run(dsn, *_declared_tables()) == migrated
 
 
 async def test_the_migrations_run_again_after_a_downgrade(dsn: str) -> None:
     before = await _run(dsn)
-    await _run(dsn, _downgrade_script())
+    await _run(dsn, *_down())
     await upgrade(dsn)
     assert await _run(dsn) == before
 
@@ -103,7 +105,7 @@ async def test_a_lock_that_others_hold_is_given_up_and_nothing_is_half_done(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = await _run(dsn)
-    before = await _run(dsn, _downgrade_script("0006"))
+    before = await _run(dsn, *_down("0006"))
     monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "1ms")
     monkeypatch.setattr(migrate, "PAUSE", 0.0)
     async with open_bridge() as bridge:
@@ -121,7 +123,7 @@ async def test_an_index_whose_build_was_cut_off_is_built_again(dsn: str) -> None
     whole = await _run(dsn)
     await _run(
         dsn,
-        _downgrade_script("0007"),
+        *_down("0007"),
         "CREATE INDEX ix_contacts_text ON contacts (number)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_contacts_text'::regclass",
     )
