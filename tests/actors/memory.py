@@ -14,13 +14,7 @@ from storage.conversations import Loaded, RecentInput
 from storage.early_statuses import EarlyStatus
 from storage.errors import Duplicate, Poisoned, StaleVersion, UniqueViolation
 from storage.events import DomainEvent
-from storage.ids import (
-    CompanyId,
-    ConnectionId,
-    ContactId,
-    MessageId,
-    TicketId,
-)
+from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
 from storage.messages import Message
 from storage.outbox import OutboxRow
 from storage.outbox_queue import Place
@@ -396,6 +390,6 @@ class MemoryOutbox:
         ]
 
     async def early_known(self, company_id: CompanyId, connection_id: ConnectionId) -> list[str]:
-        own = {row["provider_id"] for row in self._memory.rows("messages", from_me=True)}
         early = self._memory.rows("early_statuses", connection_id=connection_id)
-        return sorted({row["provider_id"] for row in early} & own)
+        own = {row["provider_id"] for row in self._memory.rows("messages", from_me=True)}
+        return sorted(own.intersection(row["provider_id"] for row in early))

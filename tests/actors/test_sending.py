@@ -9,7 +9,6 @@ from trio.testing import MockClock
 from actors.channels.base import Accepted, Rejected, Unknown
 from actors.sessions import CancelSend, ResolveUnknown, StartSession, StopSession
 from actors.sessions.sending import pause_before
-from storage.errors import DatabaseUnavailable, OutcomeUnknown, StaleVersion
 from tests.actors.company import COMPANY, LINE, NOW
 from tests.actors.memory import Memory, Numbers
 from tests.actors.sessions_kit import FarEnd, Link, open_link, status
@@ -363,40 +362,6 @@ async def test_a_stopped_session_keeps_its_orders_until_it_is_started(
             "session.changed",
             "session.changed",
         ]
-
-
-async def test_a_result_is_committed_however_long_postgres_is_away(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_link() as link:
-        link.far.seen = lambda _: link.memory.script.extend([DatabaseUnavailable("away")] * 30)
-        order = link.order("a")
-        await link.state(order, "sent")
-        assert len(link.far.calls) == 1
-
-
-async def test_a_row_that_somebody_else_changed_is_left_to_them(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_link() as link:
-        link.memory.script.append(StaleVersion("row"))
-        order = link.order("a")
-        following = link.order("b")
-        await link.state(following, "sent")
-        assert [body for _, body, _, _ in link.far.calls][-1] == "b"
-        assert link.row(order)["state"] in ("pending", "sent")
-
-
-async def test_an_unknown_commit_of_the_mark_does_not_send_twice(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_link() as link:
-        link.memory.after.append(OutcomeUnknown("cut"))
-        order = link.order("a")
-        await link.state(order, "unknown")
-        await trio.sleep(60)
-        assert link.far.calls == []
-        assert link.row(order)["state"] == "unknown"
 
 
 async def test_pacing_keeps_the_rate_of_the_number(autojump_clock: MockClock) -> None:
