@@ -1,5 +1,6 @@
 """Lists of contacts for people, with what is shown beside each, in one round trip."""
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,13 +27,21 @@ PAGE: Final = 100
 
 
 class ContactFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list is narrowed by."""
+    """What a list is narrowed by: all of the tags, one of the wallets, one of the prefixes.
+
+    `prefixes` are the first four digits of numbers (country and area); `created_until` is not
+    included.
+    """
 
     search: str = ""
     is_group: bool | None = None
     tag_ids: tuple[TagId, ...] = ()
     contact_id: ContactId | None = None
     number: str | None = None
+    wallets: tuple[UserId, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    created_from: datetime | None = None
+    created_until: datetime | None = None
     page: int = 1
     page_size: int = PAGE
 
@@ -62,6 +71,7 @@ class ContactRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DECODER: Final = msgspec.json.Decoder(ContactRows)
+_TIME: Final = sa.DateTime(timezone=True)
 _c = contacts.c
 
 
@@ -82,6 +92,10 @@ def _values(company_id: CompanyId, wanted: ContactFilter) -> dict[str, object]:
         "number": wanted.number,
         "is_group": wanted.is_group,
         "tags": list(dict.fromkeys(wanted.tag_ids)) or None,
+        "wallets": list(wanted.wallets) or None,
+        "prefixes": list(wanted.prefixes) or None,
+        "created_from": wanted.created_from,
+        "created_until": wanted.created_until,
         "text": pattern(text) if text else None,
         "digits": pattern(digits) if digits else None,
         "size": wanted.page_size,
@@ -147,6 +161,7 @@ def _beside(ids: sa.Select[tuple[int]]) -> dict[str, sa.ScalarSelect[Any]]:
 def _conditions(given: frozenset[str]) -> list[sa.ColumnElement[bool]]:
     """What a list is narrowed by, each where its value is given."""
     marked: sa.BindParameter[Any] = sa.bindparam("tags", type_=sa.ARRAY(sa.BigInteger))
+    prefixes: sa.BindParameter[Any] = sa.bindparam("prefixes", type_=sa.ARRAY(sa.Text))
     named = resembles(_c.name, _text("text"))
     if "digits" in given:
         named = sa.or_(named, _c.number.like(_text("digits")))
@@ -163,6 +178,16 @@ def _conditions(given: frozenset[str]) -> list[sa.ColumnElement[bool]]:
             .group_by(contact_tags.c.contact_id)
             .having(sa.func.count() == sa.func.cardinality(marked))
         ),
+        "wallets": _c.id.in_(
+            sa.select(contact_wallets.c.contact_id).where(
+                contact_wallets.c.company_id == _id("company"),
+                contact_wallets.c.user_id
+                == sa.any_(sa.bindparam("wallets", type_=sa.ARRAY(sa.BigInteger))),
+            )
+        ),
+        "prefixes": sa.func.left(_c.number, sa.literal_column("4")) == sa.any_(prefixes),
+        "created_from": _c.created_at >= sa.bindparam("created_from", type_=_TIME),
+        "created_until": _c.created_at < sa.bindparam("created_until", type_=_TIME),
         "text": named,
     }
     return [condition for name, condition in conditions.items() if name in given]

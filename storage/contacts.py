@@ -57,6 +57,7 @@ contacts = sa.Table(
     refers_to("connection_id", "connections"),
     sa.UniqueConstraint("company_id", "number"),
     sa.Index("ix_contacts_name", "company_id", sa.text("searchable(name)"), "id"),
+    sa.Index("ix_contacts_created", "company_id", "created_at", "id"),
     sa.Index(
         "ix_contacts_text",
         "company_id",

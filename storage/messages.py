@@ -74,6 +74,7 @@ messages = sa.Table(
     sa.UniqueConstraint("company_id", "connection_id", "provider_id"),
     sa.Index("ix_messages_conversation", "company_id", "contact_id", "id"),
     sa.Index("ix_messages_ticket", "company_id", "ticket_id", "id"),
+    sa.Index("ix_messages_created", "company_id", "created_at", postgresql_include=["from_me"]),
     # New entries wait in a list that housekeeping works in: the commit that stores a message does
     # not pay for it. Three letters of every word of a 64 KB text would cost more than they find.
     sa.Index(

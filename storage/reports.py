@@ -41,17 +41,19 @@ class Handling(msgspec.Struct, frozen=True):
     rated: int
     awaiting_rating: int
     wait: float | None
+    first_reply: float | None
     service: float | None
 
 
-class AgentHandling(msgspec.Struct, frozen=True):
-    """What one agent handled in a period; times in seconds."""
+class Share(msgspec.Struct, frozen=True):
+    """What one agent, department or connection handled in a period; times in seconds."""
 
-    user_id: UserId
+    id: int
     cases: int
     open: int
     finished: int
     wait: float | None
+    first_reply: float | None
     service: float | None
 
 
@@ -73,10 +75,11 @@ class Slice(msgspec.Struct, frozen=True):
     count: int
 
 
-_WAIT: Final = sa.func.avg(
-    sa.extract("epoch", _k.started_at - sa.func.coalesce(_k.queued_at, _k.created_at))
-)
-_SERVICE: Final = sa.func.avg(sa.extract("epoch", _k.finished_at - _k.started_at))
+_BEGUN: Final = sa.func.coalesce(_k.queued_at, _k.created_at)
+
+
+def _average(until: sa.ColumnElement[Any], since: sa.ColumnElement[Any], name: str) -> Any:
+    return _number(sa.func.avg(sa.extract("epoch", until - since)), name)
 
 
 def _within(column: sa.ColumnElement[Any], period: Period) -> sa.ColumnElement[bool]:
@@ -107,33 +110,50 @@ async def handling(source: Statements, company_id: CompanyId, period: Period) ->
         sa.func.count(_k.finished_at).label("finished"),
         sa.func.count().filter(_k.rated).label("rated"),
         sa.func.count().filter(asked, sa.not_(_k.rated)).label("awaiting_rating"),
-        _number(_WAIT, "wait"),
-        _number(_SERVICE, "service"),
+        *_times(),
     ).where(_k.company_id == company_id, _within(_k.created_at, period))
     return await source.one(statement, into=Handling)
 
 
-async def by_agent(
-    source: Statements, company_id: CompanyId, period: Period
-) -> list[AgentHandling]:
+def _times() -> tuple[Any, ...]:
+    """Until an agent took the case, until one wrote, and from the one to the end."""
+    return (
+        _average(_k.started_at, _BEGUN, "wait"),
+        _average(_k.first_reply_at, _BEGUN, "first_reply"),
+        _average(_k.finished_at, _k.started_at, "service"),
+    )
+
+
+async def by_agent(source: Statements, company_id: CompanyId, period: Period) -> list[Share]:
     """The cases that began in the period, by agent."""
+    return await _shares(source, company_id, period, _k.user_id)
+
+
+async def by_department(source: Statements, company_id: CompanyId, period: Period) -> list[Share]:
+    """The cases that began in the period, by department."""
+    return await _shares(source, company_id, period, _k.department_id)
+
+
+async def by_connection(source: Statements, company_id: CompanyId, period: Period) -> list[Share]:
+    """The cases that began in the period, by connection."""
+    return await _shares(source, company_id, period, _k.connection_id)
+
+
+async def _shares(
+    source: Statements, company_id: CompanyId, period: Period, whose: sa.ColumnElement[Any]
+) -> list[Share]:
     statement = (
         sa.select(
-            _k.user_id,
+            whose.label("id"),
             sa.func.count().label("cases"),
             sa.func.count().filter(_k.finished_at.is_(None)).label("open"),
             sa.func.count(_k.finished_at).label("finished"),
-            _number(_WAIT, "wait"),
-            _number(_SERVICE, "service"),
+            *_times(),
         )
-        .where(
-            _k.company_id == company_id,
-            _k.user_id.is_not(None),
-            _within(_k.created_at, period),
-        )
-        .group_by(_k.user_id)
+        .where(_k.company_id == company_id, whose.is_not(None), _within(_k.created_at, period))
+        .group_by(whose)
     )
-    return await source.all(statement, into=AgentHandling)
+    return await source.all(statement, into=Share)
 
 
 async def ratings(source: Statements, company_id: CompanyId, period: Period) -> list[Rated]:

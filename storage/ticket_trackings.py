@@ -37,11 +37,13 @@ ticket_trackings = sa.Table(
     moment("chatbot_at"),
     at("created_at"),
     at("updated_at"),
+    moment("first_reply_at"),
     belongs_to("ticket_id", "tickets"),
     refers_to("connection_id", "connections"),
     refers_to("department_id", "departments"),
     refers_to("user_id", "users"),
     sa.Index(None, "company_id", "ticket_id"),
+    sa.Index("ix_ticket_trackings_begun", "company_id", "created_at"),
     sa.Index(
         "uq_ticket_trackings_running",
         "company_id",
@@ -53,7 +55,10 @@ ticket_trackings = sa.Table(
 
 
 class TicketTracking(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a ticket; the run is over when `finished_at` is set."""
+    """One run of a ticket; the run is over when `finished_at` is set.
+
+    `first_reply_at` is when a person of the company first wrote in it.
+    """
 
     company_id: CompanyId
     id: TrackingId
@@ -70,3 +75,4 @@ class TicketTracking(msgspec.Struct, frozen=True, kw_only=True):
     chatbot_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+    first_reply_at: datetime | None = None

@@ -235,6 +235,12 @@ class Draft:
         else:
             del self.trackings[ticket.id]
 
+    def replied(self, ticket: Ticket) -> None:
+        """Stamps that a person of the company wrote, the first time in a run."""
+        running = self.trackings.get(ticket.id)
+        if running is not None and running.first_reply_at is None:
+            self.track(ticket, first_reply_at=self.now)
+
     def log(self, ticket: Ticket, kind: str, user_id: UserId | None = None) -> None:
         """Writes one line of the ticket's history."""
         line = TicketLog(

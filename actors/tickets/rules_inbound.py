@@ -135,6 +135,7 @@ def _label(aliases: Sequence[tuple[str, str]]) -> str | None:
 def _touched(draft: Draft, ticket: Ticket, inbound: InboundMessage) -> Ticket:
     """Last message, direction and the unread counter, which our own message sets to zero."""
     if inbound.from_me:
+        draft.replied(ticket)
         draft.mark_read(ticket)
         unread = 0
     else:

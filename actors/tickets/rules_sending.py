@@ -182,6 +182,8 @@ def _send(
         updated_at=draft.now,
     )
     draft.add_message(message, quoted=quoted)
+    if by is not None:
+        draft.replied(ticket)
     draft.mark_read(ticket)
     draft.touch(ticket, last_message=message.body, from_me=True, unread=0)
     draft.order(

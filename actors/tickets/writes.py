@@ -133,6 +133,7 @@ TRACKING_COLUMNS = (
     "finished_at",
     "rating_at",
     "chatbot_at",
+    "first_reply_at",
     "rated",
     "updated_at",
 )

@@ -9,8 +9,9 @@ from api.errors import Detail, Invalid
 from storage import contact_lists
 from storage.contact_lists import ContactFilter, ContactRows
 from storage.contacts import ContactPatch
+from storage.contacts import CustomField as StoredField
 from storage.errors import NotFound
-from storage.ids import ContactId, TagId
+from storage.ids import ContactId, TagId, UserId
 from storage.snapshots import CompanySnapshot
 from storage.views import ContactView, contact_view
 
@@ -182,13 +183,22 @@ async def _shown(ctx: Ctx, rows: ContactRows) -> list[ContactView]:
 
 def contacts_shown(rows: ContactRows, snapshot: CompanySnapshot) -> list[ContactView]:
     """A page of rows as views."""
+    tags: dict[ContactId, list[TagId]] = {}
+    for tag in rows.tags:
+        tags.setdefault(tag.contact_id, []).append(tag.tag_id)
+    fields: dict[ContactId, list[StoredField]] = {}
+    for item in rows.fields:
+        fields.setdefault(item.contact_id, []).append(item)
+    wallets: dict[ContactId, list[UserId]] = {}
+    for wallet in rows.wallets:
+        wallets.setdefault(wallet.contact_id, []).append(wallet.user_id)
     return [
         contact_view(
             contact,
             snapshot,
-            tags=[item.tag_id for item in rows.tags if item.contact_id == contact.id],
-            fields=[item for item in rows.fields if item.contact_id == contact.id],
-            wallets=[item.user_id for item in rows.wallets if item.contact_id == contact.id],
+            tags=tags.get(contact.id, ()),
+            fields=fields.get(contact.id, ()),
+            wallets=wallets.get(contact.id, ()),
         )
         for contact in rows.contacts
     ]

@@ -10,6 +10,7 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The tiles; times in minutes, shares in percent."""
 
     avg_support_time: float
+    avg_first_reply_time: float
     avg_wait_time: float
     support_happening: int
     support_pending: int
@@ -110,8 +111,22 @@ class TicketStatistics(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     avg_wait_time: float | None
     avg_service_time: float | None
+    avg_first_reply_time: float | None
     total_closed: int
     new_contacts: int
+
+
+class PartLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The cases of one department or connection; averages in seconds."""
+
+    id: int
+    name: str
+    total_tickets: int
+    open_tickets: int
+    closed_tickets: int
+    avg_wait_time: float | None
+    avg_first_reply_time: float | None
+    avg_service_time: float | None
 
 
 class TicketReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -121,6 +136,8 @@ class TicketReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     end: str
     ticket_counters: dict[str, list[Series]]
     ticket_statistics: TicketStatistics
+    by_department: list[PartLine]
+    by_connection: list[PartLine]
 
 
 class UserLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -130,6 +147,7 @@ class UserLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
     avg_wait_time: float | None
     avg_service_time: float | None
+    avg_first_reply_time: float | None
     total_tickets: int
     open_tickets: int
     closed_tickets: int

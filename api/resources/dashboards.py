@@ -1,6 +1,8 @@
 """Dashboards: counters and times of the caller's own company, whatever the query says."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,6 +19,7 @@ from api.resources.dashboard_views import (
     Counters,
     Dashboard,
     DayChart,
+    PartLine,
     Series,
     StatusNow,
     TicketReport,
@@ -28,7 +31,10 @@ from api.resources.dashboard_views import (
     UserReport,
 )
 from storage import reports
-from storage.reports import AgentHandling, Handling, Period, Rated
+from storage.connections import Connection
+from storage.departments import Department
+from storage.ids import UserId
+from storage.reports import Handling, Period, Rated, Share
 from storage.snapshots import CompanySnapshot, Member
 from storage.views.departments import department_brief
 
@@ -63,7 +69,7 @@ async def show(ctx: Ctx, query: PeriodQuery) -> Dashboard:
     for row in await reports.waiting(database, company_id):
         now[row.status] += row.count
     leads = await reports.new_contacts(database, company_id, period)
-    agents = {row.user_id: row for row in await reports.by_agent(database, company_id, period)}
+    agents = {row.id: row for row in await reports.by_agent(database, company_id, period)}
     attendants = [
         _attendant(
             member, agents.get(member.id), next((r for r in rated if r.user_id == member.id), None)
@@ -79,7 +85,7 @@ async def show_by_user(ctx: Ctx, query: PeriodQuery) -> UserChart:
     snapshot, period = await _asked(ctx, query)
     found = await reports.by_agent(ctx.parts.database, ctx.company_id, period)
     names = {member.id: member.name for member in snapshot.users.values()}
-    rows = [ByUser(names[row.user_id], row.cases) for row in found if row.user_id in names]
+    rows = [ByUser(name, row.cases) for row in found if (name := names.get(UserId(row.id)))]
     return UserChart(sorted(rows, key=lambda row: -row.quantidade))
 
 
@@ -141,7 +147,14 @@ async def show_tickets(ctx: Ctx, query: PeriodQuery) -> TicketReport:
             avg_wait_time=handled.wait,
             avg_service_time=handled.service,
             total_closed=handled.finished,
+            avg_first_reply_time=handled.first_reply,
             new_contacts=await reports.new_contacts(database, company_id, period),
+        ),
+        by_department=_named(
+            await reports.by_department(database, company_id, period), snapshot.departments
+        ),
+        by_connection=_named(
+            await reports.by_connection(database, company_id, period), snapshot.connections
         ),
     )
 
@@ -151,7 +164,7 @@ async def show_users(ctx: Ctx, query: PeriodQuery) -> UserReport:
     """Report what each agent did in a period."""
     snapshot, period = await _asked(ctx, query)
     database, company_id = ctx.parts.database, ctx.company_id
-    agents = {row.user_id: row for row in await reports.by_agent(database, company_id, period)}
+    agents = {row.id: row for row in await reports.by_agent(database, company_id, period)}
     rated = {row.user_id: row for row in await reports.ratings(database, company_id, period)}
     lines = []
     for member in snapshot.users.values():
@@ -161,6 +174,7 @@ async def show_users(ctx: Ctx, query: PeriodQuery) -> UserReport:
             name=member.name,
             avg_wait_time=done.wait if done else None,
             avg_service_time=done.service if done else None,
+            avg_first_reply_time=done.first_reply if done else None,
             total_tickets=done.cases if done else 0,
             open_tickets=done.open if done else 0,
             closed_tickets=done.finished if done else 0,
@@ -202,6 +216,25 @@ async def _asked(ctx: Ctx, query: PeriodQuery) -> tuple[CompanySnapshot, Period]
     return snapshot, Period(start, end)
 
 
+def _named(shares: list[Share], known: Mapping[Any, Department | Connection]) -> list[PartLine]:
+    """Shares under the names of what the company still has, the largest first."""
+    lines = [
+        PartLine(
+            id=share.id,
+            name=known[share.id].name,
+            total_tickets=share.cases,
+            open_tickets=share.open,
+            closed_tickets=share.finished,
+            avg_wait_time=share.wait,
+            avg_first_reply_time=share.first_reply,
+            avg_service_time=share.service,
+        )
+        for share in shares
+        if share.id in known
+    ]
+    return sorted(lines, key=lambda line: (-line.total_tickets, line.name))
+
+
 def _clock(day: str, hour: str, zone: str) -> str:
     return f"{day}T{hour}{zone}" if hour else day
 
@@ -220,6 +253,7 @@ def _counters(handled: Handling, rated: list[Rated], now: dict[str, int], leads:
     detractors = _share(sum(row.detractors for row in rated), given)
     return Counters(
         avg_support_time=_minutes(handled.service),
+        avg_first_reply_time=_minutes(handled.first_reply),
         avg_wait_time=_minutes(handled.wait),
         support_happening=now["open"],
         support_pending=now["pending"],
@@ -237,7 +271,7 @@ def _counters(handled: Handling, rated: list[Rated], now: dict[str, int], leads:
     )
 
 
-def _attendant(member: Member, done: AgentHandling | None, stars: Rated | None) -> Attendant:
+def _attendant(member: Member, done: Share | None, stars: Rated | None) -> Attendant:
     return Attendant(
         id=member.id,
         name=member.name,

@@ -52,9 +52,6 @@ LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     ("POST", "/contacts/import", admin, "Import the phone's address book"),
     ("GET", "/contacts/profile/{key}", user, "Look a contact up at the channel"),
     ("GET", "/messages/transcribeAudio/{key}", user, "Write a voice message down"),
-    # reports
-    ("GET", "/contacts-report", admin, "Report on contacts"),
-    ("GET", "/ticketreport/reports", admin, "Report on tickets"),
     # payments
     ("POST", "/subscription", admin, "Start paying an invoice"),
     ("POST", "/subscription/create/webhook", super_user, "Register a payment webhook"),

@@ -120,7 +120,7 @@ POST /contact-lists/{}/upload S
 PUT /contact-wallet/{} S
 GET /contacts S
 POST /contacts S
-GET /contacts-report S 501
+GET /contacts-report S
 PUT /contacts/block/{} S
 GET /contacts/exportCsv T
 POST /contacts/findOrInsert T
@@ -304,7 +304,7 @@ PUT /ticket-notes/{} S
 DELETE /ticket-tags/{} S
 PUT /ticket-tags/{}/{} S
 GET /ticket/kanban S
-GET /ticketreport/reports S 501
+GET /ticketreport/reports S
 GET /tickets S
 POST /tickets S
 GET /tickets-log/{} S
