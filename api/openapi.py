@@ -176,6 +176,9 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if endpoint.lacks:
         found["501"] = {"description": f"This installation has no {endpoint.lacks}"}
         found["501"]["content"] = refused
+    for status, text in endpoint.says:
+        fixed = {"application/json": {"schema": {"const": text}}}
+        found[str(status)] = {"description": f"`{text}`", "content": fixed}
     return {str(endpoint.status): _success(endpoint, schemas)} | found
 
 

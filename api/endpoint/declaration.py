@@ -39,6 +39,7 @@ class Endpoint:
     What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
     transaction that adds). `lacks` is what an installation may be without; it then answers 501.
+    `says` are statuses with a fixed text in place of the error body, for clients that look for it.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Endpoint:
     paid: bool = False
     limit: Limit | None = None
     lacks: str = ""
+    says: tuple[tuple[int, str], ...] = ()
     params: tuple[tuple[str, Converter], ...] = ()
     body_type: Any = None
     query_type: Any = None

@@ -67,13 +67,16 @@ class DefaultBody(msgspec.Struct, kw_only=True):
     phrase_flow_id: Id | UnsetType | None = field(name="flowIdPhrase", default=UNSET)
 
 
+_TAKEN = ((402, "exist"),)
+
+
 @routes.get("/flowbuilder")
 async def list_flows(ctx: Ctx) -> FlowList:
     """List the company's flows."""
     return FlowList(await flows.rows.all_of(ctx.parts.database, ctx.company_id))
 
 
-@routes.post("/flowbuilder", guard=admin)
+@routes.post("/flowbuilder", guard=admin, says=_TAKEN)
 async def create(ctx: Ctx, body: FlowBody) -> Reply[Flow]:
     """Add an empty flow; a taken name answers 402 `exist`, as builders expect."""
     values = {"name": _name(body.name), "user_id": ctx.user_id}
@@ -84,7 +87,7 @@ async def create(ctx: Ctx, body: FlowBody) -> Reply[Flow]:
         return Reply(body="exist", status=402)  # type: ignore[arg-type]
 
 
-@routes.put("/flowbuilder", guard=admin)
+@routes.put("/flowbuilder", guard=admin, says=_TAKEN)
 async def rename(ctx: Ctx, body: FlowBody) -> Reply[Flow]:
     """Rename a flow; a taken name answers 402 `exist`."""
     if body.flow_id is None:
