@@ -11,6 +11,7 @@ from typing import cast
 import msgspec
 import trio
 
+from actors.accounts import PgAccounts
 from actors.channels.base import Conversation, InboundStatus
 from actors.channels.registry import Channels
 from actors.channels.simulator import Simulator
@@ -86,14 +87,13 @@ class _Sink:
 class _Publisher:
     """The one hand-over after every commit: caches first, then the hubs; never waits."""
 
-    def __init__(self, hand_over: Publisher, auth: Auth, doors: Doors) -> None:
+    def __init__(self, hand_over: Publisher, *caches: Auth | Doors | ApiTokens) -> None:
         self._hand_over = hand_over
-        self._auth = auth
-        self._doors = doors
+        self._caches = caches
 
     def __call__(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
-        self._auth.published(pairs)
-        self._doors.published(pairs)
+        for cache in self._caches:
+            cache.published(pairs)
         self._hand_over(pairs)
 
 
@@ -129,20 +129,22 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
         realtime.ports = msgspec.structs.replace(realtime.ports, events_again=event_log.since)
         box = SecretBox(hashlib.sha256(settings.secrets.data_key.encode()).digest())
         doors = Doors(database, box)
-        publisher = _Publisher(hubs, auth, doors)
+        api_tokens = ApiTokens(database, doors, snapshots, settings.api_rate_per_minute)
+        publisher = _Publisher(hubs, auth, doors, api_tokens)
         database.publisher = publisher
         async with open_writer(database, owner, publisher=publisher) as writer:
             sink = _Sink()
             simulator = Simulator(sink)
             media = LocalMediaStore(settings.data_dir / "media")
             settings.uploads_dir.mkdir(mode=0o700, exist_ok=True)
+            channels = _channels(settings, http, media, simulator)
             domain = DomainPorts(
                 database=database,
                 saver=writer,
                 ids=IdBlocks(database),
                 snapshots=snapshots,
                 publisher=hubs,
-                channels=_channels(settings, http, media, simulator),
+                channels=channels,
                 box=box,
                 media=media,
                 media_limit=settings.upload_limit,
@@ -157,11 +159,14 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                     system=system,
                     auth=auth,
                     audit=Audit(settings.secrets.data_key),
-                    api_tokens=ApiTokens(doors, snapshots, settings.api_rate_per_minute),
+                    api_tokens=api_tokens,
                     idempotency=Idempotency(database, domain.epoch),
                     snapshots=snapshots,
                     intake=sink.intake,
                     media=media,
+                    http=http,
+                    channels=channels,
+                    accounts=PgAccounts(database, snapshots, box),
                     box=box,
                     doors=doors,
                     metrics=_metrics(writer, realtime, sink.intake),

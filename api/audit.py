@@ -32,13 +32,13 @@ class Audit:
     def act(self, endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Act:
         """The act of one request: who, from where, which endpoint, which fields."""
         principal, request = ctx.principal, ctx.request
-        program = principal.connection_id is not None
         ids = [value for name, _ in endpoint.params if type(value := arguments[name]) is int]
         return Act(
             company_id=principal.company_id,
-            user_id=None if program else principal.user_id,
+            user_id=None if principal.program else principal.user_id,
             behind_id=principal.impersonator_id,
             behind_company_id=principal.impersonator_company_id,
+            token_id=principal.token_id,
             connection_id=principal.connection_id,
             session=principal.family,
             address=self.digest(request.client) if request.client else "",

@@ -51,10 +51,10 @@ def document(endpoints: Iterable[Endpoint], *, server_url: str, version: str) ->
             "schemas": components,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "connection": {
+                "program": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The external API's token of one connection",
+                    "description": "A token of /api-tokens with the named scope, or a connection's",
                 },
             },
         },
@@ -103,8 +103,8 @@ def _operation(
         "responses": _responses(endpoint, schemas),
     }
     if not endpoint.guard.public:
-        operation["security"] = [{"connection" if endpoint.guard.connection else "bearer": []}]
-    if endpoint.guard.rank > 1:
+        operation["security"] = [_security(endpoint)]
+    if endpoint.guard.rank > 1 and not endpoint.guard.scope:
         operation["description"] = f"For {endpoint.guard.name.replace('_', ' ')}s only."
     if endpoint.guard.flag:
         operation["description"] = f"For admins, and users with `{endpoint.guard.flag}`."
@@ -115,6 +115,11 @@ def _operation(
     if endpoint.body_type is not None:
         operation["requestBody"] = _body(endpoint, schemas)
     return operation
+
+
+def _security(endpoint: Endpoint) -> dict[str, list[str]]:
+    scope = endpoint.guard.scope
+    return {"program": [scope]} if scope else {"bearer": []}
 
 
 _IDEMPOTENCY = {
@@ -185,7 +190,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
 def _may_cost(endpoint: Endpoint) -> bool:
     """Whether the company's plan or due date may stand against it."""
     asks = endpoint.paid or endpoint.feature is not None or endpoint.limit is not None
-    return asks or endpoint.guard.connection or endpoint.name in _DOORS
+    return asks or bool(endpoint.guard.scope) or endpoint.name in _DOORS
 
 
 _DOORS = {"auth.login"}

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from api.rate_limits import PublicLimits
 
 if TYPE_CHECKING:
+    from actors.accounts import PgAccounts
+    from actors.channels.registry import Channels
     from actors.configuration import SnapshotCache
+    from actors.http import HttpClient
     from actors.intake import Intake
     from actors.mailer import Mailer
     from actors.media import MediaStore
@@ -38,6 +41,9 @@ class Parts:
     snapshots: "SnapshotCache"
     intake: "Intake"
     media: "MediaStore"
+    http: "HttpClient"
+    channels: "Channels"
+    accounts: "PgAccounts"
     doors: "Doors"
     box: "SecretBox"
     metrics: "Metrics"

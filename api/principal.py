@@ -9,8 +9,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated user with what decides permissions; first argument of the API's work.
 
     `expires_at` is the access token's expiry in unix seconds. `family` names the login session
-    (refresh token family): revoking it ends sockets and tokens. `connection_id` is set for a
-    connection's token: then nobody is logged in, and `user_id` only names the company's first admin.
+    (refresh token family): revoking it ends sockets and tokens. `program` names a program's
+    token: then nobody is logged in, and `user_id` only names the company's first admin; `scopes` say
+    what it may, `connection_id` what it is bound to.
     `impersonator_id` (of company `impersonator_company_id`) is the operator who really acts while
     `user_id` is impersonated.
     """
@@ -27,6 +28,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     allow_group: bool
     expires_at: float
     family: str
+    program: str = ""
+    scopes: frozenset[str] = frozenset()
+    token_id: int | None = None
     connection_id: ConnectionId | None = None
     impersonator_id: UserId | None = None
     impersonator_company_id: CompanyId | None = None

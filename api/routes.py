@@ -11,6 +11,7 @@ from api.endpoint.table import RouteTable
 from api.openapi import document
 from api.resources import (
     announcements,
+    api_tokens,
     audit_log,
     auth,
     campaigns,
@@ -25,6 +26,7 @@ from api.resources import (
     department_options,
     departments,
     events,
+    external_api,
     external_messages,
     file_lists,
     flows,
@@ -40,6 +42,7 @@ from api.resources import (
     mailing_lists,
     media,
     messages,
+    number_checks,
     operations,
     operator_connections,
     passwords,
@@ -126,10 +129,13 @@ def endpoints() -> Iterator[Endpoint]:
         contact_files,
         front,
         external_messages,
+        number_checks,
+        external_api,
         later,
         operations,
         events,
         audit_log,
+        api_tokens,
         whatsapp,
     ):
         yield from module.routes
@@ -138,6 +144,11 @@ def endpoints() -> Iterator[Endpoint]:
     yield from campaigns.settings
     yield from ticket_notes.logs
     yield from media.pictures
+    yield from external_api.founding
+    yield from external_api.help_pages
+    yield from external_api.plan_list
+    yield from external_api.partner_list
+    yield from external_api.billing
     yield from routes
 
 

@@ -76,6 +76,13 @@ async def all_of(source: Statements) -> list[Company]:
     return await source.all(_ALL, into=Company)
 
 
+async def by_email(source: Statements, email: str) -> Company:
+    """Installation-wide: the oldest company with this address, case aside. Raises NotFound."""
+    mine = sa.func.lower(companies.c.email) == email.lower()
+    found = sa.select(companies).where(mine).order_by(companies.c.id).limit(1)
+    return await source.one(found, into=Company)
+
+
 async def touch_login(source: Statements, company_id: CompanyId) -> None:
     """Note that somebody of the company logged in now."""
     await source.execute(_LOGGED_IN, company=company_id)

@@ -10,9 +10,10 @@ from msgspec import field
 from storage.database import Statements
 from storage.errors import NotFound
 from storage.ids import CompanyId
-from storage.metadata import flag, moment, number, optional, string
+from storage.metadata import columns_of, flag, moment, number, optional, string
 from storage.plain_rows import TenantRow, tenant_table
 from storage.repo import Repo
+from storage.search import contains
 
 invoices = tenant_table(
     "invoices",
@@ -89,3 +90,16 @@ async def company_of(database: Statements, invoice_id: int) -> CompanyId:
     if found is None:
         raise NotFound
     return CompanyId(found)
+
+
+async def page(
+    source: Statements, *, search: str = "", number: int = 1, size: int = 20
+) -> tuple[list[Invoice], int]:
+    """Installation-wide: one page of every company's invoices for operators, the latest first."""
+    wanted = contains(invoices.c.detail, search) if search else sa.true()
+    found = sa.select(*columns_of(invoices, Invoice)).where(wanted)
+    ordered = found.order_by(invoices.c.due_date.desc(), invoices.c.id)
+    rows = await source.all(ordered.limit(size).offset((number - 1) * size), into=Invoice)
+    counted = sa.select(sa.func.count()).select_from(invoices).where(wanted)
+    count: int = await source.value(counted)
+    return rows, count

@@ -138,6 +138,16 @@ _OF_COMPANY: Final = _t.company_id == sa.bindparam("company", type_=sa.BigIntege
 _GET: Final = prepared(
     sa.select(messages).where(_OF_COMPANY, _t.id == sa.bindparam("message", type_=sa.BigInteger))
 )
+_PERIOD: Final = prepared(
+    sa.select(messages)
+    .where(
+        _OF_COMPANY,
+        _t.created_at >= sa.bindparam("start", type_=sa.DateTime(timezone=True)),
+        _t.created_at < sa.bindparam("end", type_=sa.DateTime(timezone=True)),
+    )
+    .order_by(_t.created_at, _t.id)
+    .limit(sa.bindparam("most", type_=sa.BigInteger))
+)
 _UNREAD: Final = prepared(
     sa.select(_t.id)
     .where(
@@ -163,6 +173,15 @@ async def work_in_texts(database: Database) -> int:
 async def get(database: Statements, company_id: CompanyId, message_id: MessageId) -> Message:
     """One message. Raises NotFound."""
     return await database.one(_GET, into=Message, company=company_id, message=message_id)
+
+
+async def of_period(
+    database: Statements, company_id: CompanyId, start: datetime, end: datetime, *, most: int
+) -> list[Message]:
+    """The company's messages stored from `start` up to, not including, `end`, oldest first."""
+    return await database.all(
+        _PERIOD, into=Message, company=company_id, start=start, end=end, most=most
+    )
 
 
 async def unread_ids(

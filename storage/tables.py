@@ -5,6 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from storage.announcements import announcements
+from storage.api_tokens import api_tokens
 from storage.api_usages import api_usages
 from storage.audit_log import audit_log
 from storage.baileys import baileys
@@ -90,6 +91,7 @@ ALL: Final[tuple[sa.Table, ...]] = (
     webhook_events,
     dead_letters,
     announcements,
+    api_tokens,
     api_usages,
     baileys,
     campaign_settings,

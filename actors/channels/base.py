@@ -4,7 +4,7 @@ A provider is pure functions and a capability list (`Provider`); `actors/http.py
 The actors see a `Channel`, which adds sending; the simulator implements that directly.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -168,4 +168,13 @@ class Channel(Protocol):
 
         Raises actors.http.FetchFailed (`permanent` tells whether to repeat); at most `limit` bytes.
         """
+        ...
+
+
+@runtime_checkable
+class NumberLookup(Protocol):
+    """A channel that can tell whether a number can be written to; not every network can."""
+
+    async def knows(self, account: Account, number: str) -> bool:
+        """Whether somebody is reached under these digits."""
         ...

@@ -12,8 +12,8 @@ from api.endpoint.fields import Page as Page
 from api.endpoint.fields import Short as Short
 from api.endpoint.fields import Text as Text
 from api.endpoint.guards import admin as admin
-from api.endpoint.guards import connection as connection
 from api.endpoint.guards import manages_connections as manages_connections
+from api.endpoint.guards import program as program
 from api.endpoint.guards import public as public
 from api.endpoint.guards import sees_dashboard as sees_dashboard
 from api.endpoint.guards import sees_real_time as sees_real_time

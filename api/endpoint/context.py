@@ -1,8 +1,12 @@
 """What every endpoint gets first: who asks, what was asked, and the parts that do the work."""
 
+import msgspec
+
+from api.errors import Missing
 from api.http_types import Request
 from api.parts import Parts
 from api.principal import Principal
+from storage import companies
 from storage.ids import CompanyId, UserId
 from storage.snapshots import CompanySnapshot
 
@@ -41,6 +45,19 @@ class Ctx(PublicCtx):
         if self._snapshot is None:
             self._snapshot = await self.parts.snapshots.current(self.company_id)
         return self._snapshot
+
+    async def of(self, company_id: int | None) -> "Ctx":
+        """The same caller asking about another company; None asks about the own one.
+
+        Raises Missing for another company unless the caller acts for all of them.
+        """
+        if company_id is None or company_id == self.company_id:
+            return self
+        if not self.principal.is_super:
+            raise Missing(code="ERR_NO_COMPANY_FOUND")
+        found = await companies.get(self.parts.database, CompanyId(company_id))
+        principal = msgspec.structs.replace(self.principal, company_id=found.id)
+        return Ctx(self.request, self.parts, principal)
 
     @property
     def user_id(self) -> UserId:

@@ -204,7 +204,7 @@ def _enter(
     names = ["ctx", *(key for key in hints if key != "return")]
     handler.__annotations__ = {"ctx": Ctx} | hints
     handler.__name__ = handler.__qualname__ = name
-    handler.__module__ = f"api.resources.{routes.tag.replace('-', '_')}"
+    handler.__module__ = f"api.resources.{routes.tag.replace('-', '_').replace('/', '_')}"
     handler.__doc__ = summary
     signature = inspect.Signature([inspect.Parameter(item, kind) for item in names])
     vars(handler)["__signature__"] = signature

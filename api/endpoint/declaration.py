@@ -35,7 +35,7 @@ Converter = Callable[[str], Any]
 class Endpoint:
     """One declared route; everything a transport, a document or a test wants to know of it.
 
-    `audited` is for a GET that changes something all the same; other methods always are.
+    `noun` is what it is about: its handler's module, or what its routes say. `audited` is for a GET that changes something all the same; other methods always are.
     What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
     transaction that adds). `lacks` is what an installation may be without; it then answers 501.
@@ -47,6 +47,7 @@ class Endpoint:
     handler: Handler
     guard: Guard
     tag: str
+    noun: str
     status: int = 200
     missing: str | None = None
     deadline: float | None = None
@@ -68,11 +69,6 @@ class Endpoint:
     query: Decoder[Any] | None = field(default=None, repr=False)
 
     @cached_property
-    def noun(self) -> str:
-        """The handler's module: what the endpoint is about."""
-        return self.handler.__module__.rpartition(".")[2]
-
-    @cached_property
     def name(self) -> str:
         """A stable name: the noun and the handler's name."""
         return f"{self.noun}.{self.handler.__name__}"
@@ -91,6 +87,7 @@ class Routes:
         prefix: str = "",
         *,
         tag: str,
+        noun: str | None = None,
         guard: Guard = user,
         missing: str | None = None,
         strict: bool = False,
@@ -99,11 +96,13 @@ class Routes:
     ) -> None:
         """Declare what the endpoints have in common.
 
-        `missing` is the family's code for a row of this noun that is not there. `feature` binds
+        `noun` names handlers of other modules anew, when they are declared a second time. `missing`
+        is the family's code for a row of this noun that is not there. `feature` binds
         what adds and changes: a company that gave a feature up may still read and delete.
         """
         self._prefix = prefix
         self.tag = self._tag = tag
+        self._noun = noun
         self._guard = guard
         self._missing = missing
         self._strict = strict
@@ -136,6 +135,7 @@ class Routes:
         def register(handler: H) -> H:
             settings = {
                 "guard": self._guard,
+                "noun": self._noun or handler.__module__.rpartition(".")[2],
                 "missing": self._missing,
                 "strict": self._strict,
                 "feature": self._feature if method in ("POST", "PUT") else None,

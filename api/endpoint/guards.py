@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 from api.errors import Forbidden, Unauthorized
 from api.http_types import Request
@@ -14,14 +16,14 @@ Authenticate = Callable[[str], Awaitable[Principal]]
 class Guard:
     """A named rule. `rank` orders user < admin < super user; `public` asks for no token.
 
-    `connection` asks for a connection's token instead of a login. `allows` decides about a known
+    `scope` asks for a program's token with that scope instead of a login. `allows` decides about a known
     principal; `flag` names the user's flag that it looks at, which admins do not need.
     """
 
     name: str
     rank: int
     public: bool = False
-    connection: bool = False
+    scope: str = ""
     flag: str = ""
     allows: Callable[[Principal], bool] = lambda _: True
 
@@ -51,9 +53,6 @@ webhook = Guard(name="webhook", rank=0, public=True)
 signed = Guard(name="signed", rank=0, public=True)
 """Holders of a signed address (media): the endpoint checks the signature or a token."""
 
-connection = Guard(name="connection", rank=0, connection=True)
-"""A program with a connection's token (external API)."""
-
 user = Guard(name="user", rank=1)
 """Any logged-in user."""
 
@@ -62,6 +61,42 @@ admin = Guard(name="admin", rank=2, allows=lambda principal: principal.is_admin)
 
 super_user = Guard(name="super_user", rank=3, allows=lambda principal: principal.is_super)
 """Operators of the installation."""
+
+
+COMPANY_SCOPES: Final = {
+    "messages:send": "Send messages",
+    "numbers:check": "Look numbers up at the channel",
+    "contacts:read": "List and count contacts",
+    "messages:read": "List messages",
+    "invoices:read": "List invoices",
+    "users:read": "Find users by their address",
+}
+"""What a program's token may be good for: the scopes that a company's admins grant."""
+
+INSTALLATION_SCOPES: Final = {
+    "companies:read": "List and show companies",
+    "companies:write": "Found, change and end companies",
+    "helps:read": "List help pages",
+    "helps:write": "Write help pages",
+    "invoices:write": "Write invoices",
+    "partners:read": "List partners",
+    "partners:write": "Write partners",
+    "plans:read": "List plans",
+    "plans:write": "Write plans",
+}
+"""Scopes that only an operator's token, which acts for every company, can have."""
+
+
+@cache
+def program(scope: str) -> Guard:
+    """A program whose token has this scope, and acts for every company where the scope asks it."""
+    if scope in COMPANY_SCOPES:
+        return Guard(name=scope, rank=0, scope=scope, allows=lambda who: scope in who.scopes)
+    if scope not in INSTALLATION_SCOPES:
+        raise ValueError(scope)
+    return Guard(
+        name=scope, rank=3, scope=scope, allows=lambda who: who.is_super and scope in who.scopes
+    )
 
 
 def _flagged(flag: str) -> Guard:

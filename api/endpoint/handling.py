@@ -79,19 +79,23 @@ async def _served(
     ctx = Ctx(request, parts, principal)
     with bound(company=principal.company_id, user=principal.user_id):
         if endpoint.method == "POST" and "idempotency-key" in request.headers:
-            return await parts.idempotency.once(
+            response = await parts.idempotency.once(
                 request,
                 ctx.company_id,
                 ctx.user_id,
                 lambda: _called(endpoint, ctx, arguments),
-                scope="" if principal.connection_id is None else f"{principal.connection_id}",
+                scope=principal.program,
             )
-        return await _called(endpoint, ctx, arguments)
+        else:
+            response = await _called(endpoint, ctx, arguments)
+    if principal.program:
+        response.headers += parts.api_tokens.headers(principal)
+    return response
 
 
 def _authority(endpoint: Endpoint, request: Request, parts: Parts) -> Authenticate:
     """What tells who a bearer token speaks for: logins, or the external API's tokens."""
-    if endpoint.guard.connection:
+    if endpoint.guard.scope:
         return partial(parts.api_tokens.authenticate, address=request.client)
     return parts.auth.authenticate
 

@@ -1,6 +1,6 @@
 """Times as frontends send them: ISO 8601, often without seconds or zone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,17 @@ def moment(text: str | None, zone: str, path: str) -> datetime | None:
     if not 1900 <= found.year <= 9000:
         raise Invalid(Detail(path, "not a time"))
     return found
+
+
+def day_end(text: str, zone: str, path: str) -> datetime | None:
+    """The moment after a time, or after a whole day where only a day is named; None: none."""
+    found = moment(text, zone, path)
+    if found is None:
+        return None
+    if len(text.strip()) > len("2026-11-24"):
+        return found + timedelta(seconds=1)
+    day = found.astimezone(ZoneInfo(zone)).replace(tzinfo=None) + timedelta(days=1)
+    return _local(day, zone)
 
 
 def _local(naive: datetime, zone: str) -> datetime:

@@ -1,5 +1,6 @@
-"""The external API: programs send messages with the token of one connection."""
+"""The external API: programs send messages, by the connection their token is bound to."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,10 +10,11 @@ from actors.channels.base import Outbound, OutText
 from actors.errors import OtherOpenTicket
 from actors.router import EnsureContact, NewContact
 from actors.tickets.commands import CreateTicket, SendMessage, StoredFile, UpdateTicket
-from api.endpoint import Ctx, Id, Reply, Routes, Short, Text, Upload, connection
-from api.errors import Detail, Forbidden, Invalid, NotAvailable
+from api.endpoint import Ctx, Id, Routes, Short, Text, Upload, program
+from api.errors import Detail, Invalid, Missing, NotAvailable
 from api.resources.asking import ask
 from api.resources.attachments import attached
+from api.resources.linked_pictures import linked_picture
 from api.resources.messages import Quoted
 from storage.connections import Connection, network
 from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
@@ -22,12 +24,14 @@ from storage.views import MessageView
 routes = Routes(
     "/api/messages",
     tag="external",
-    guard=connection,
+    guard=program("messages:send"),
     missing="ERR_NO_CONTACT_FOUND",
     feature="use_external_api",
     paid=True,
 )
 _LONGEST_NUMBER = 17
+Content = tuple[Outbound, str, StoredFile | None]
+"""What is sent, its text, and the file it was made of."""
 
 
 class ExternalMessage(msgspec.Struct, kw_only=True, rename="camel"):
@@ -37,6 +41,7 @@ class ExternalMessage(msgspec.Struct, kw_only=True, rename="camel"):
     body: Text = ""
     user_id: Id | None = None
     department_id: Id | None = field(name="queueId", default=None)
+    connection_id: Id | None = field(name="whatsappId", default=None)
     send_signature: bool = False
     close_ticket: bool = False
     no_register: bool = False
@@ -52,39 +57,87 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @routes.post("/send")
-async def send(ctx: Ctx, body: ExternalMessage, uploads: tuple[Upload, ...]) -> Reply[Sent]:
+async def send(ctx: Ctx, body: ExternalMessage, uploads: tuple[Upload, ...]) -> Sent:
     """Write to a number: its contact and ticket are found or made, then the order is stored."""
+    if not uploads and not body.body.strip():
+        raise Invalid(Detail("$.body", "empty"))
+
+    async def contents(text: str) -> list[Content]:
+        if not uploads:
+            return [(OutText(body=text), text, None)]
+        found: list[Content] = []
+        for place, upload in enumerate(uploads):
+            caption = text if place == 0 else ""
+            content, file = await attached(ctx, upload, caption)
+            found.append((content, caption, file))
+        return found
+
+    return await _delivered(ctx, body, contents)
+
+
+class LinkedImage(msgspec.Struct, kw_only=True, rename="camel"):
+    """Whom to send which picture; `url` is fetched from here, from public addresses alone."""
+
+    number: Short
+    url: Text
+    caption: Text = ""
+    connection_id: Id | None = field(name="whatsappId", default=None)
+
+
+@routes.post("/send/linkImage", deadline=60.0)
+async def send_linked(ctx: Ctx, body: LinkedImage) -> Sent:
+    """Send a picture by its address, and close the ticket."""
+    whole = ExternalMessage(
+        number=body.number,
+        body=body.caption,
+        connection_id=body.connection_id,
+        close_ticket=True,
+    )
+
+    async def contents(text: str) -> list[Content]:
+        content, file = await linked_picture(ctx, body.url, text)
+        return [(content, text, file)]
+
+    return await _delivered(ctx, whole, contents)
+
+
+async def _delivered(
+    ctx: Ctx, body: ExternalMessage, contents: Callable[[str], Awaitable[list[Content]]]
+) -> Sent:
+    """Find or make contact and ticket, then store an order for each content."""
     if body.no_register:
         raise NotAvailable
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
-    own = snapshot.connections.get(ctx.principal.connection_id or ConnectionId(0))
-    if own is None:
-        raise Forbidden
-    number = _number(body.number)
+    own = connection_of(ctx, snapshot, body.connection_id)
+    number = number_of(body.number)
     text = _signed(body, snapshot)
-    if not uploads and not body.body.strip():
-        raise Invalid(Detail("$.body", "empty"))
     if body.department_id is not None and body.department_id not in snapshot.departments:
         raise Invalid(Detail("$.queueId", "no such department"))
+    ready = await contents(text)
     contact_id = await _contact(ctx, own, number)
     ticket_id = await _ticket(ctx, own, contact_id, body)
-    sent = []
-    if not uploads:
-        sent.append(
-            await _send(ctx, contact_id, ticket_id, body, OutText(body=text), text, None, 0)
-        )
-    for place, upload in enumerate(uploads):
-        caption = text if place == 0 else ""
-        content, file = await attached(ctx, upload, caption)
-        shown = await _send(ctx, contact_id, ticket_id, body, content, caption, file, place)
-        sent.append(shown)
+    sent = [
+        await _send(ctx, contact_id, ticket_id, body, content, caption, file, place)
+        for place, (content, caption, file) in enumerate(ready)
+    ]
     if body.close_ticket:
         await ask(ctx, _change(ctx, contact_id, ticket_id, status="closed", farewell=False))
-    reply = Sent(ticket_id=ticket_id, message_ids=tuple(message.id for message in sent))
-    return Reply(body=reply, headers=ctx.parts.api_tokens.headers(ctx.principal))
+    return Sent(ticket_id=ticket_id, message_ids=tuple(message.id for message in sent))
 
 
-def _number(text: str) -> str:
+def connection_of(ctx: Ctx, snapshot: CompanySnapshot, asked: int | None) -> Connection:
+    """The one that the token is bound to, else the one that is asked for, else the default."""
+    bound = ctx.principal.connection_id
+    if bound is None and asked is None:
+        found = next((one for one in snapshot.connections.values() if one.is_default), None)
+    else:
+        found = snapshot.connections.get(ConnectionId(bound or asked or 0))
+    if found is None:
+        raise Missing(code="ERR_NO_DEF_WAPP_FOUND" if asked is None else "ERR_NO_WAPP_FOUND")
+    return found
+
+
+def number_of(text: str) -> str:
     """The digits of what was given; more than a phone number has name a group."""
     if "@" in text:
         text = text.partition("@")[0]
@@ -168,6 +221,6 @@ async def _send(
         body=text,
         file=file,
         quoted_message_id=None if body.quoted is None else MessageId(body.quoted.id),
-        key=f"connection {ctx.principal.connection_id}:{place}:{given}" if given else "",
+        key=f"{ctx.principal.program}:{place}:{given}" if given else "",
     )
     return await ask(ctx, command)

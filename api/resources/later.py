@@ -7,47 +7,12 @@ list when its module declares it.
 import inspect
 from typing import Final
 
-from api.endpoint import Ctx, PublicCtx, Routes, admin, connection, public, super_user, user
+from api.endpoint import Ctx, PublicCtx, Routes, admin, public, super_user, user
 from api.endpoint.guards import Guard
 
 routes = Routes(tag="later")
 
 LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
-    # the installation's own external API, by company token
-    ("GET", "/api/companies", public, "List companies for the external API"),
-    ("POST", "/api/companies", public, "Found a company by the external API"),
-    ("DELETE", "/api/companies/{key}", public, "End a company by the external API"),
-    ("GET", "/api/companies/{key}", public, "Show a company to the external API"),
-    ("PUT", "/api/companies/{key}", public, "Change a company by the external API"),
-    ("PUT", "/api/companies/{key}/schedules", public, "Set opening hours by the external API"),
-    ("GET", "/api/companiesEmail/{key}", public, "Find a company by its address"),
-    ("GET", "/api/contacts", public, "List contacts for the external API"),
-    ("GET", "/api/contacts-count", public, "Count contacts for the external API"),
-    ("GET", "/api/helps", public, "List help pages for the external API"),
-    ("POST", "/api/helps", public, "Add a help page by the external API"),
-    ("DELETE", "/api/helps/{key}", public, "Delete a help page by the external API"),
-    ("GET", "/api/helps/{key}", public, "Show a help page to the external API"),
-    ("PUT", "/api/helps/{key}", public, "Change a help page by the external API"),
-    ("GET", "/api/invoices", public, "List invoices for the external API"),
-    ("POST", "/api/invoices", public, "Write an invoice by the external API"),
-    ("DELETE", "/api/invoices/{key}", public, "Delete an invoice by the external API"),
-    ("GET", "/api/invoices/{key}", public, "Show an invoice to the external API"),
-    ("PUT", "/api/invoices/{key}", public, "Change an invoice by the external API"),
-    ("GET", "/api/invoicesCompany/{key}", public, "List a company's invoices"),
-    ("POST", "/api/messages/checkNumber", connection, "Look a number up at the channel"),
-    ("POST", "/api/messages/send/linkImage", connection, "Send a picture by its address"),
-    ("GET", "/api/messagesRange", public, "List messages of some days"),
-    ("GET", "/api/partners", public, "List partners for the external API"),
-    ("POST", "/api/partners", public, "Add a partner by the external API"),
-    ("DELETE", "/api/partners/{key}", public, "Delete a partner by the external API"),
-    ("GET", "/api/partners/{key}", public, "Show a partner to the external API"),
-    ("PUT", "/api/partners/{key}", public, "Change a partner by the external API"),
-    ("GET", "/api/plans", public, "List plans for the external API"),
-    ("POST", "/api/plans", public, "Add a plan by the external API"),
-    ("DELETE", "/api/plans/{key}", public, "Delete a plan by the external API"),
-    ("GET", "/api/plans/{key}", public, "Show a plan to the external API"),
-    ("PUT", "/api/plans/{key}", public, "Change a plan by the external API"),
-    ("GET", "/api/users/{key}", public, "Find a user by the address"),
     # contacts and messages
     ("POST", "/contacts/import", admin, "Import the phone's address book"),
     ("GET", "/contacts/profile/{key}", user, "Look a contact up at the channel"),

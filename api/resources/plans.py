@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api.endpoint import Ctx, PublicCtx, crud, public, super_user
+from api.endpoint import Ctx, PublicCtx, Routes, crud, public, super_user
+from api.endpoint.guards import Guard
 from api.resources.money import amount
 from storage import plans
 from storage.database import Statements
@@ -21,20 +22,25 @@ def _amount(values: dict[str, Any]) -> None:
         values["amount"] = amount(str(values["amount"]), "$.amount")
 
 
-routes = crud(
-    "/plans",
-    plans.rows,
-    noun="plan",
-    missing="ERR_NO_PLAN_FOUND",
-    plural="plans",
-    only=("page", "show", "create", "change", "delete"),
-    read=super_user,
-    write=super_user,
-    needs=("name",),
-    check=_amount,
-    view=PlanView,
-    show=shown,
-)
+def declared(prefix: str, *, read: Guard, write: Guard) -> Routes:
+    """The plans' endpoints under a path: for operators, and for their programs."""
+    return crud(
+        prefix,
+        plans.rows,
+        noun="plan",
+        missing="ERR_NO_PLAN_FOUND",
+        plural="plans",
+        only=("page", "show", "create", "change", "delete"),
+        read=read,
+        write=write,
+        needs=("name",),
+        check=_amount,
+        view=PlanView,
+        show=shown,
+    )
+
+
+routes = declared("/plans", read=super_user, write=super_user)
 
 
 @routes.get("/all")

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from actors.channels.base import Account, Identity
 from api.app import App, open_app
+from api.endpoint.guards import COMPANY_SCOPES, INSTALLATION_SCOPES
 from api.settings import Settings, read_settings
-from storage import connections, departments, tags, users
+from storage import api_tokens, connections, departments, tags, users
 from storage.connections import ConnectionPatch, ConnectionSecrets
 from storage.departments import DepartmentPatch
 from storage.founding import NewCompany, create_company
@@ -44,6 +45,7 @@ class Company(msgspec.Struct, kw_only=True):
     cloud_id: ConnectionId
     cloud_token: str
     api_token: str
+    program: str
     cloud_secret: str
     phone_id: str
     tag_id: int
@@ -66,6 +68,7 @@ class World:
         self.a: Company
         self.b: Company
         self.super = ""
+        self.installation = ""
 
     async def call(
         self,
@@ -102,8 +105,9 @@ class World:
             ):
                 continue
             whole = sa.text(
-                f"select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') "
-                f"from {table.name} t where company_id = {int(company.id)}"
+                "select coalesce(md5(string_agg(row, '|' order by row)), '') from ("
+                "select (to_jsonb(t) - 'last_used_at')::text as row "
+                f"from {table.name} t where company_id = {int(company.id)}) as rows"
             )
             found[table.name] = await self.app.parts.database.value(whole)
         return found
@@ -138,6 +142,11 @@ async def world(dsn: str, tmp_path: Path, environment: dict[str, str]) -> AsyncI
         async with app.parts.database.begin(made.a.id) as tx:
             root = NewUser(name="Root", email="root@a.test", password_hash=hashed, is_super=True)
             await users.create(tx, made.a.id, root)
+            made.installation = "chatia_token-of-the-installation"
+            every = sorted({*COMPANY_SCOPES, *INSTALLATION_SCOPES})
+            await api_tokens.create(
+                tx, made.a.id, made.installation, name="All", scopes=every, installation=True
+            )
         for company in (made.a, made.b):
             app.parts.snapshots.invalidate(company.id)
             company.admin = await _token(made, f"admin@{company.name}.test")
@@ -151,7 +160,8 @@ async def world(dsn: str, tmp_path: Path, environment: dict[str, str]) -> AsyncI
 async def _company(world: World, name: str, hashed: str) -> Company:
     parts = world.app.parts
     admin = NewUser(name="Admin", email=f"admin@{name}.test", password_hash=hashed, profile="admin")
-    founded = await create_company(parts.database, NewCompany(name=name), admin)
+    new = NewCompany(name=name, email=f"office@{name}.test")
+    founded = await create_company(parts.database, new, admin)
     company_id = founded.company.id
     async with parts.database.begin(company_id) as tx:
         department = await departments.create(
@@ -185,6 +195,10 @@ async def _company(world: World, name: str, hashed: str) -> Company:
         await connections.write_secrets(tx, company_id, cloud.id, kept, box=parts.box)
         api = ConnectionSecrets(token=f"api-token-of-{name}")
         await connections.write_secrets(tx, company_id, connection.id, api, box=parts.box)
+        program = f"chatia_token-of-{name}"
+        await api_tokens.create(
+            tx, company_id, program, name="Program", scopes=sorted(COMPANY_SCOPES)
+        )
     return Company(
         id=company_id,
         name=name,
@@ -195,6 +209,7 @@ async def _company(world: World, name: str, hashed: str) -> Company:
         cloud_id=cloud.id,
         cloud_token=kept.webhook_token,
         api_token=api.token,
+        program=program,
         cloud_secret=kept.app_secret,
         phone_id=phone_id,
         tag_id=tag.id,

@@ -42,6 +42,13 @@ BODIES: dict[str, Callable[[Company], Any]] = {
     "front.announce_version": lambda c: {"version": "3"},
     "external_messages.send": lambda c: {"number": "5511999990009", "body": "hi"},
     "invoices.create": lambda c: {"companyId": c.id, "value": "1"},
+    "number_checks.check": lambda c: {"number": "5511999990009"},
+    "api_companies.create": lambda c: {"name": "Next", "email": "first@next.test"},
+    "api_companies.update": lambda c: {"name": "Renamed"},
+    "api_companies.set_schedules": lambda c: {"schedules": []},
+    "api_invoices.create": lambda c: {"companyId": c.id, "value": "1"},
+    "api_tokens.create": lambda c: {"name": "t", "scopes": ["messages:send"]},
+    "api_tokens.update": lambda c: {"name": "u"},
     "campaigns.save_settings": lambda c: {"settings": {"longerIntervalAfter": 30}},
 }
 """Bodies beyond those of `test_every_route`."""
@@ -59,8 +66,8 @@ LAST = (
 """Deletions that take others' rows along."""
 
 OF_B = {"company_book.remove"}
-SEPARATE = {"auth.return_from"}
-"""Needs a login of its own kind; see `test_login_sessions`."""
+SEPARATE = {"auth.return_from", "external_messages.send_linked"}
+"""Need a login of its own kind (`test_login_sessions`), a server elsewhere (`test_external_api`)."""
 
 OWN_MESSAGE = {"messages.edit", "messages.edit_there", "messages.remove"}
 
@@ -98,6 +105,8 @@ async def _called(world: World, endpoint: Endpoint) -> Answer:
     if endpoint.name in OWN_MESSAGE:
         company = msgspec.structs.replace(company, message_id=company.rows["own_message_id"])
     path, token = path_of(endpoint, company), token_for(endpoint, world)
+    if endpoint.method == "DELETE" and path.startswith("/api/"):
+        path = await _another(world, endpoint, path)
     body = _body(endpoint, company)
     if endpoint.uploads and endpoint.name not in BODIES and "send" not in endpoint.name:
         line = f"name,number\nAna,55119{len(endpoint.path):08}\n"
@@ -107,15 +116,27 @@ async def _called(world: World, endpoint: Endpoint) -> Answer:
     return await world.call(endpoint.method, path, body, token=token)
 
 
+async def _another(world: World, endpoint: Endpoint, path: str) -> str:
+    """A row for the external API to delete: the one at `path` was deleted by a person."""
+    collection = path.rpartition("/")[0]
+    create = next(e for e in table() if e.path == collection and e.method == "POST")
+    body = _body(create, world.a) | {"name": "Other", "email": "other@x.test"}
+    made = await world.call("POST", collection, body, token=token_for(create, world))
+    return f"{collection}/{made.json()['id']}"
+
+
 def _body(endpoint: Endpoint, company: Company) -> Any:
     build = BODIES.get(endpoint.name)
     if build is not None:
         return build(company)
     shared = [(key, path, body) for key, (path, body) in OPERATORS.items()]
     for key, path, body in [*samples(company, company.rows), *shared]:
-        if endpoint.path in (path, f"{path}/{{{key}}}"):
-            return {
-                name: f"{value}{len(endpoint.method)}" if name in ("name", "number") else value
-                for name, value in body.items()
+        if endpoint.path.removeprefix("/api") in (path, f"{path}/{{{key}}}") or (
+            endpoint.path in (path, f"{path}/{{{key}}}")
+        ):
+            fresh = {
+                "name": f"{endpoint.name} {endpoint.method}",
+                "number": f"55{len(endpoint.name)}{len(endpoint.method)}",
             }
+            return {name: fresh.get(name, value) for name, value in body.items()}
     return body_of(endpoint, company)

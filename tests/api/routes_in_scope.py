@@ -19,41 +19,41 @@ GET /announcements/{} S
 PUT /announcements/{} S
 DELETE /announcements/{}/media-upload S
 POST /announcements/{}/media-upload S
-GET /api/companies S 501
-POST /api/companies S 501
-DELETE /api/companies/{} S 501
-GET /api/companies/{} S 501
-PUT /api/companies/{} S 501
-PUT /api/companies/{}/schedules S 501
-GET /api/companiesEmail/{} S 501
-GET /api/contacts S 501
-GET /api/contacts-count S 501
-GET /api/helps S 501
-POST /api/helps S 501
-DELETE /api/helps/{} S 501
-GET /api/helps/{} S 501
-PUT /api/helps/{} S 501
-GET /api/invoices S 501
-POST /api/invoices S 501
-DELETE /api/invoices/{} S 501
-GET /api/invoices/{} S 501
-PUT /api/invoices/{} S 501
-GET /api/invoicesCompany/{} S 501
-POST /api/messages/checkNumber S 501
+GET /api/companies S
+POST /api/companies S
+DELETE /api/companies/{} S
+GET /api/companies/{} S
+PUT /api/companies/{} S
+PUT /api/companies/{}/schedules S
+GET /api/companiesEmail/{} S
+GET /api/contacts S
+GET /api/contacts-count S
+GET /api/helps S
+POST /api/helps S
+DELETE /api/helps/{} S
+GET /api/helps/{} S
+PUT /api/helps/{} S
+GET /api/invoices S
+POST /api/invoices S
+DELETE /api/invoices/{} S
+GET /api/invoices/{} S
+PUT /api/invoices/{} S
+GET /api/invoicesCompany/{} S
+POST /api/messages/checkNumber S
 POST /api/messages/send S
-POST /api/messages/send/linkImage S 501
-GET /api/messagesRange S 501
-GET /api/partners S 501
-POST /api/partners S 501
-DELETE /api/partners/{} S 501
-GET /api/partners/{} S 501
-PUT /api/partners/{} S 501
-GET /api/plans S 501
-POST /api/plans S 501
-DELETE /api/plans/{} S 501
-GET /api/plans/{} S 501
-PUT /api/plans/{} S 501
-GET /api/users/{} S 501
+POST /api/messages/send/linkImage S
+GET /api/messagesRange S
+GET /api/partners S
+POST /api/partners S
+DELETE /api/partners/{} S
+GET /api/partners/{} S
+PUT /api/partners/{} S
+GET /api/plans S
+POST /api/plans S
+DELETE /api/plans/{} S
+GET /api/plans/{} S
+PUT /api/plans/{} S
+GET /api/users/{} S
 POST /auth/forgot-password F
 POST /auth/impersonate/back T
 GET /auth/impersonate/{} T

@@ -49,6 +49,7 @@ def samples(company: Company, made: dict[str, int]) -> list[tuple[str, str, dict
 OPERATORS = {
     "announcement_id": ("/announcements", {"title": "t", "text": "x"}),
     "help_id": ("/helps", {"title": "t"}),
+    "partner_id": ("/api/partners", {"name": "Ana & Co", "commission": "10,5"}),
     "plan_id": ("/plans", {"name": "Gold", "amount": "99,90", "users": "3"}),
 }
 """Rows of the installation: every company has the same."""
@@ -57,7 +58,8 @@ OPERATORS = {
 async def stock(world: World) -> None:
     """Give both companies a row of every noun, and the installation its own."""
     shared = {
-        key: await _made(world, world.super, path, body) for key, (path, body) in OPERATORS.items()
+        key: await _made(world, _operator(world, path), path, body)
+        for key, (path, body) in OPERATORS.items()
     }
     for company in (world.a, world.b):
         rows: dict[str, int] = {}
@@ -66,7 +68,13 @@ async def stock(world: World) -> None:
             rows[key] = await _made(world, company.admin, path, body)
         invoice = {"companyId": company.id, "value": "1.234,50", "dueDate": "2030-01-01"}
         rows["invoice_id"] = await _made(world, world.super, "/invoices", invoice)
+        token = {"name": "t", "scopes": ["contacts:read"]}
+        rows["api_token_id"] = await _made(world, company.admin, "/api-tokens", token)
         company.rows = rows | shared
+
+
+def _operator(world: World, path: str) -> str:
+    return world.installation if path.startswith("/api/") else world.super
 
 
 async def _made(world: World, token: str, path: str, body: dict[str, Any]) -> int:

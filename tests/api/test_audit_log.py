@@ -26,6 +26,9 @@ NO_ENTRY = {
 }
 """Mutating routes that nobody known asks: they leave no entry, and why."""
 
+ASKS_ONLY = {"number_checks.check": "asks the channel; nothing changes"}
+"""Routes that are no GET and yet change nothing."""
+
 OWN_WORD = {
     *("passwords.reset", "passwords.reset_there"),  # by a mailed token
     *("sign_ups.sign_up", "sign_ups.sign_up_there"),  # a company's first act
@@ -60,7 +63,7 @@ async def test_every_mutation_that_succeeds_leaves_its_entry(world: World):
                 silent.add(endpoint.name)
             told += len(named)
             seen = now
-    assert silent == set()
+    assert silent == ASKS_ONLY.keys()
     assert told > 150
     for found in await audit_log.heads(world.app.parts.database):
         key = world.app.parts.database.audit_key

@@ -27,12 +27,14 @@ IDS = {
 """Path parameters that name a row of a company, with where the fixture keeps one."""
 
 ROWS = {key for key, _, _ in samples(Company(**dict.fromkeys(Company.__struct_fields__)), {})}
-ROWS |= {"invoice_id"}
+ROWS |= {"invoice_id", "api_token_id"}
 """Path parameters that name a plain row of a company."""
 
 NAMES = {
     "key": "appName",
     "email": "nobody@x.test",
+    "user_email": "user@a.test",
+    "company_email": "office@a.test",
     "password": "secret",
     "session_id": "nobody",
     "token": "x" * 20,
@@ -98,8 +100,8 @@ def body_of(endpoint: Endpoint, company: Company) -> object:
 
 
 def token_for(endpoint: Endpoint, world: World) -> str:
-    if endpoint.guard.connection:
-        return world.a.api_token
+    if endpoint.guard.scope:
+        return world.installation if endpoint.guard.rank > 2 else world.a.program
     return {0: world.super, 1: world.a.admin, 2: world.a.admin, 3: world.super}[endpoint.guard.rank]
 
 
@@ -159,9 +161,8 @@ async def test_another_companys_ids_are_404_and_change_nothing(world: World):
             continue
         path = path_of(endpoint, world.b)
         # Operators see every company by design; everybody else sees the own.
-        answer = await world.call(
-            endpoint.method, path, body_of(endpoint, world.a), token=world.a.admin
-        )
+        token = token_for(endpoint, world)
+        answer = await world.call(endpoint.method, path, body_of(endpoint, world.a), token=token)
         assert (endpoint.name, answer.status) == (endpoint.name, 404)
         tried += 1
     assert tried > 100

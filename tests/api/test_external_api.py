@@ -4,11 +4,16 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 
+from actors.http import HttpClient, HttpFailure, HttpReply, HttpRequest
+from api.resources.number_checks import formatted
 from tests.api.conftest import Company, World
 from tests.api.endpoint.conftest import Answer
 
 SEND = "/api/messages/send"
+CHECK = "/api/messages/checkNumber"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 NUMBER = "5511988880000"
 
 
@@ -182,8 +187,108 @@ async def test_what_the_channel_cannot_is_said(world: World):
     before = await world.rows_of(world.a)
     refused = await send(world, world.a.api_token, unregistered)
     assert (refused.status, refused.json()["error"]) == (501, "ERR_NOT_AVAILABLE")
-    path = "/api/messages/checkNumber"
-    asked = await world.call("POST", path, {"number": NUMBER}, token=world.a.api_token)
+    cloud = {"number": NUMBER, "whatsappId": world.a.cloud_id}
+    asked = await world.call("POST", CHECK, cloud, token=world.a.program)
     assert (asked.status, asked.json()["error"]) == (501, "ERR_NOT_AVAILABLE")
-    assert (await world.call("POST", path, {"number": NUMBER})).status == 401
+    assert (await world.call("POST", CHECK, {"number": NUMBER})).status == 401
     assert await world.rows_of(world.a) == before
+
+
+async def test_a_number_is_looked_up_where_the_channel_can_tell(world: World):
+    there = await world.call("POST", CHECK, {"number": "5571988880001"}, token=world.a.api_token)
+    assert (there.status, there.json()) == (
+        200,
+        {"existsInWhatsapp": True, "number": "5571988880001", "numberFormatted": "557188880001"},
+    )
+    unknown = await world.call("POST", CHECK, {"number": "12345"}, token=world.a.api_token)
+    assert (unknown.status, unknown.json()["existsInWhatsapp"]) == (400, False)
+
+
+@pytest.mark.parametrize(
+    ("number", "known_as"),
+    [
+        ("5511988880001", "5511988880001"),
+        ("5531988880001", "553188880001"),
+        ("553188880001", "553188880001"),
+        ("351912345678", "351912345678"),
+    ],
+)
+def test_brazilian_mobiles_outside_the_south_east_have_no_ninth_digit(number: str, known_as: str):
+    assert formatted(number) == known_as
+
+
+async def link(world: World, url: str, **more: object) -> Answer:
+    body = {"number": NUMBER, "url": url, "caption": "a picture"} | more
+    return await world.client(
+        "POST",
+        f"{SEND}/linkImage",
+        body=msgspec.json.encode(body),
+        token=world.a.api_token,
+        headers={"idempotency-key": "link 1"},
+    )
+
+
+async def test_a_picture_by_its_address_is_sent_once_and_its_ticket_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+
+    async def call(_: HttpClient, request: HttpRequest, **_more: object) -> HttpReply:
+        await trio.lowlevel.checkpoint()
+        asked.append(request.url)
+        return HttpReply(status=200, body=PNG, headers=(("content-type", "text/html"),))
+
+    monkeypatch.setattr(HttpClient, "call", call)
+    url = "https://pictures.example.com/a%20b.png?x=1"
+    answer = await link(world, url)
+    assert answer.status == 200, answer
+    assert (await link(world, url)).body == answer.body
+    assert asked == [url]
+    shown = await ticket(world, world.a, answer)
+    assert shown["status"] == "closed"
+    assert await texts(world, world.a, answer) == [("a picture", True)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a.png",
+        "http://[::1]/a.png",
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.8/a.png",
+        "file:///etc/passwd",
+        "a.png",
+        "",
+    ],
+)
+async def test_pictures_are_fetched_from_public_addresses_alone(world: World, url: str):
+    before = await world.rows_of(world.a)
+    refused = await link(world, url)
+    assert (refused.status, refused.json()["details"]) == (
+        400,
+        [{"path": "$.url", "message": "not allowed"}],
+    )
+    assert await world.rows_of(world.a) == before
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (HttpReply(status=200, body=b"<html>no</html>"), "not a picture"),
+        (HttpReply(status=404, body=PNG), "answered 404"),
+        (HttpFailure(reason="reset", written=True), "no answer"),
+    ],
+)
+async def test_what_is_no_picture_is_not_sent(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    reply: HttpReply | HttpFailure,
+    message: str,
+):
+    async def call(*_: object, **_more: object) -> HttpReply | HttpFailure:
+        await trio.lowlevel.checkpoint()
+        return reply
+
+    monkeypatch.setattr(HttpClient, "call", call)
+    refused = await link(world, "https://pictures.example.com/a.png")
+    assert (refused.status, refused.json()["details"][0]["message"]) == (400, message)

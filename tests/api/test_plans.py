@@ -37,7 +37,7 @@ async def change(world: World, **values: object) -> None:
 
 async def ask(world: World, endpoint: Endpoint):
     company = world.b
-    token = company.api_token if endpoint.guard.connection else company.admin
+    token = company.program if endpoint.guard.scope else company.admin
     return await world.call(
         endpoint.method, path_of(endpoint, company), body_of(endpoint, company), token=token
     )
