@@ -29,7 +29,6 @@ BODIES: dict[str, Callable[[Company], Any]] = {
     "tags.update": lambda c: {"name": "Renamed", "kanban": 1},
     "tagging.tag_contact": lambda c: {"contactId": c.contact_id, "tags": [{"id": c.tag_id}]},
     "tagging.set_wallets": lambda c: {"wallets": [c.user_id]},
-    "settings.write_setting": lambda c: {"value": "1"},
     "settings.write_installation": lambda c: {"value": "1"},
     "chats.say": lambda c: {"message": "hi"},
     "company_book.create": lambda c: {"name": "New", "email": "first@new.test"},
@@ -39,6 +38,9 @@ BODIES: dict[str, Callable[[Company], Any]] = {
     "flows.draw": lambda c: {"idFlow": c.rows["flow_id"], "nodes": [], "connections": []},
     "flows.change_start": lambda c: {"id": c.rows["flow_campaign_id"], "name": "s", "phrase": "x"},
     "contact_files.import_one": lambda c: {"number": "5511999990007", "tags": "fresh"},
+    "telephony.keep": lambda c: {"token": "t" * 20},
+    "translations.change": lambda c: {"language": "pt", "key": "k", "value": "v"},
+    "operator_connections.update_any": lambda c: {"name": "Third"},
     "front.announce_version": lambda c: {"version": "3"},
     "external_messages.send": lambda c: {"number": "5511999990009", "body": "hi"},
     "invoices.create": lambda c: {"companyId": c.id, "value": "1"},
@@ -53,6 +55,14 @@ BODIES: dict[str, Callable[[Company], Any]] = {
 }
 """Bodies beyond those of `test_every_route`."""
 
+FIELDS = {
+    "setting_files.set_logo": {"mode": "Light"},
+    "setting_files.set_logo_there": {"mode": "Dark"},
+    "setting_files.set_public": {"settingKey": "appLogoLight"},
+    "setting_files.set_private": {"settingKey": "gerencianetPixCert"},
+}
+"""What goes beside an upload."""
+
 TABLES = ("contact_files", "mailing_lists")
 """Nouns whose files are lists of contacts."""
 
@@ -62,10 +72,17 @@ LAST = (
     "departments.remove",
     "connections.stop",
     "connections.remove",
+    "operator_connections.stop_any",
+    "operator_connections.remove_any",
+    "company_book.remove",
 )
 """Deletions that take others' rows along."""
 
-OF_B = {"company_book.remove"}
+OF_B = {
+    "company_book.remove",
+    "operator_connections.remove_any",
+    "operator_connections.stop_any",
+}
 SEPARATE = {"auth.return_from", "external_messages.send_linked"}
 """Need a login of its own kind (`test_login_sessions`), a server elsewhere (`test_external_api`)."""
 
@@ -99,6 +116,9 @@ def _place(endpoint: Endpoint) -> tuple[bool, int, int]:
 
 async def _called(world: World, endpoint: Endpoint) -> Answer:
     company = world.b if endpoint.name in OF_B else world.a
+    if endpoint.name == "settings.write_setting":
+        path = "/settings/keepUserAndQueue"
+        return await world.call("PUT", path, {"value": "disabled"}, token=world.a.admin)
     if endpoint.name == "login_sessions.end":
         other = jwt.decode(world.a.user, options={"verify_signature": False})["sessionId"]
         return await world.call("DELETE", f"/auth/sessions/{other}", token=world.a.admin)
@@ -111,7 +131,7 @@ async def _called(world: World, endpoint: Endpoint) -> Answer:
     if endpoint.uploads and endpoint.name not in BODIES and "send" not in endpoint.name:
         line = f"name,number\nAna,55119{len(endpoint.path):08}\n"
         content = line.encode() if endpoint.noun in TABLES else PNG
-        raw, headers = form("file", "upload", content)
+        raw, headers = form("file", "upload", content, **FIELDS.get(endpoint.name, {}))
         return await world.client(endpoint.method, path, body=raw, headers=headers, token=token)
     return await world.call(endpoint.method, path, body, token=token)
 

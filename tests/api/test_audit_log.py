@@ -26,7 +26,10 @@ NO_ENTRY = {
 }
 """Mutating routes that nobody known asks: they leave no entry, and why."""
 
-ASKS_ONLY = {"number_checks.check": "asks the channel; nothing changes"}
+ASKS_ONLY = {
+    "number_checks.check": "asks the channel; nothing changes",
+    "registry.register": "nobody is told and nothing is kept",
+}
 """Routes that are no GET and yet change nothing."""
 
 OWN_WORD = {
