@@ -64,6 +64,9 @@ class Host(Protocol):
     def stream_ended(self, stream: object) -> None:
         """A connection of the plain WebSocket API is over."""
 
+    def supersede(self, pid: object, namespace: str, principal: Principal) -> None:
+        """A client comes back: its old connection is over, whether we noticed or not."""
+
     def look_at(self, connection: Connection, delay: float) -> None:
         """Tick the connection's session within `delay` seconds."""
 
@@ -124,6 +127,7 @@ class Inbound:
     ) -> None:
         try:
             principal = await self._principal(connection.handshake, company_id, auth)
+            self._host.supersede(auth.get("pid"), namespace, principal)
             again = await self._reread(namespace, principal, auth)
             if not connection.session.closed:
                 self._admit(connection, namespace, dialect, principal, auth, again)
@@ -204,7 +208,9 @@ class Inbound:
             channel.replay(socket, restored[1])
         host.arrived(socket)
         if dialect == ROOT:
-            socket.emit("ready")
+            # The client takes every last argument that is a text for the place to come back to.
+            channel.fold()
+            socket.emit("ready", *([] if channel.log is None else [channel.log.here()]))
 
     # -- events ----------------------------------------------------------------------------------
 

@@ -82,8 +82,8 @@ class Log:
         self._limit = limit
         self._entries: deque[tuple[tuple[str, ...], bytes, int]] = deque()
         self._bytes = 0
-        self._first = 0  # number of the oldest entry
-        self._next = 0
+        self._first = 1  # number of the oldest entry
+        self._next = 1
         self._last_seq = 0
         self._trimmed_seq = 0
         self._saved: dict[str, Saved] = {}
@@ -112,6 +112,10 @@ class Log:
     def _offset(self, number: int, event: Logged) -> str:
         """Process, place in the buffer, and the change's number where it is told to its end."""
         return f"{self._boot}.{number}.{event.seq if event.ends else 0}"
+
+    def here(self) -> str:
+        """The offset of whoever has heard all so far."""
+        return f"{self._boot}.{self._next - 1}.{self._last_seq}"
 
     def encode_again(self, event: Logged) -> bytes:
         """The arguments of an event that the log told again; its place is no more in the buffer."""

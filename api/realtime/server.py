@@ -28,7 +28,7 @@ from api.realtime.packet import encode_json
 from api.realtime.ports import RealtimePorts
 from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
-from api.realtime.recovery import RECOVERABLE, Log, Saved
+from api.realtime.recovery import RECOVERABLE, Log, Saved, same_permissions
 from api.realtime.rereading import outgoing
 from api.realtime.settings import RealtimeSettings
 from api.realtime.stream import Stream, stream_principal
@@ -69,6 +69,7 @@ class RealtimeServer:
         self._engine = EngineIo(settings, self._reactor, self._open_upper)
         self._channels: dict[CompanyId, Channel] = {}
         self._online: Counter[tuple[CompanyId, UserId]] = Counter()
+        self._pids: dict[str, Socket] = {}
         self._streams: dict[object, Stream] = {}
         self._nursery: trio.Nursery | None = None
         self._boot = secrets.token_urlsafe(6)
@@ -261,17 +262,32 @@ class RealtimeServer:
         """A connection of the plain WebSocket API is over."""
         self._streams.pop(stream, None)
 
+    def supersede(self, pid: object, namespace: str, principal: Principal) -> None:
+        """A client comes back: its old connection is over, whether we noticed or not.
+
+        A line that broke silently would else be found out by the ping timeout, long after.
+        """
+        old = self._pids.get(pid) if isinstance(pid, str) else None
+        if old is None or old.principal is None or old.namespace != namespace:
+            return
+        if same_permissions(old.principal, principal):
+            old.connection.session.close("transport close", discard=True)
+
     def look_at(self, connection: Connection, delay: float) -> None:
         """Tick the connection's session within `delay` seconds."""
         self._reactor.call_at(connection.session, delay)
 
     def arrived(self, socket: Socket) -> None:
         """A socket is in its rooms: its user is online."""
+        if socket.pid is not None:
+            self._pids[socket.pid] = socket
         self._count(socket, 1)
 
     def departed(self, socket: Socket, reason: str) -> None:
         """A socket left; its place is kept for a while when it may come back."""
         self._count(socket, -1)
+        if socket.pid is not None:
+            self._pids.pop(socket.pid, None)
         channel, principal = socket.channel, socket.principal
         if not isinstance(channel, Channel) or principal is None or channel.log is None:
             return

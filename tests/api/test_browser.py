@@ -6,6 +6,7 @@ Needs Node, `npm ci` in tests/node, and Chromium; skipped with a message where o
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,12 @@ MISSING = [
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 
 
-async def mocha(spec: str, port: int, **more: str) -> None:
-    """Run one file of tests in Node."""
+async def mocha(spec: str, port: int, *arguments: str, **more: str) -> str:
+    """Run one file of tests in Node; what they printed."""
     known = {"CHATIA_URL": f"http://127.0.0.1:{port}", "CHATIA_CHROMIUM": CHROMIUM}
     with trio.fail_after(180):
         done = await trio.run_process(
-            [str(MOCHA), "--timeout", "30000", "--bail", spec],
+            [str(MOCHA), "--timeout", "60000", "--bail", *arguments, spec],
             cwd=FOLDER,
             env={**os.environ, **known, **more},
             capture_stdout=True,
@@ -48,14 +49,30 @@ async def mocha(spec: str, port: int, **more: str) -> None:
             check=False,
         )
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    return done.stdout.decode()
 
 
-async def test_the_official_client_works_in_a_browser() -> None:
+async def sockets(drops: int, *arguments: str) -> str:
+    """The official client in a page of another origin."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         page_port = held.getsockname()[1]
     settings = RealtimeSettings(origins=(f"http://localhost:{page_port}",), timer_step=0.02)
     async with serving(settings=settings) as (_, port):
-        await mocha("browser_sockets.spec.js", port, CHATIA_PAGE_PORT=str(page_port))
+        page, count = str(page_port), str(drops)
+        return await mocha(
+            "browser_sockets.spec.js", port, *arguments, CHATIA_PAGE_PORT=page, CHATIA_DROPS=count
+        )
+
+
+async def test_the_official_client_works_in_a_browser() -> None:
+    await sockets(10)
+
+
+@pytest.mark.prove
+async def test_fifty_drops_in_each_transport_miss_and_double_nothing() -> None:
+    said = await sockets(50, "--grep", "forced drops")
+    sys.stdout.write("".join(f"{line}\n" for line in said.splitlines() if "figures" in line))
+    assert said.count("figures") == 3
 
 
 async def test_an_agents_day_in_the_console(world: World, tmp_path: Path) -> None:

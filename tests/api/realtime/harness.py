@@ -13,6 +13,7 @@ from api.principal import Principal
 from api.realtime import wire
 from api.realtime.handshake import Receive, Scope, Send, respond
 from api.realtime.ports import RealtimePorts
+from api.realtime.recovery import Log
 from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
 from api.sockets import viewer_of
@@ -137,13 +138,15 @@ wire.wire(Said)(lambda said: [wire.Push(said.rooms, said.name, said.payload)])
 class Remote:
     """The server behind a small control path, so that another process can drive it.
 
-    POST /control with `{"do": name, ...}`: say, revoke, grant, drain, stats.
+    POST /control with `{"do": name, ...}`: say, stream and hush, log, forget, revoke, grant, stats.
     """
 
     def __init__(self, server: RealtimeServer, world: World) -> None:
         self._server = server
         self._world = world
         self._seq = 0
+        self._streaming = trio.CancelScope()
+        self.nursery: trio.Nursery | None = None
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] != "/control":
@@ -171,6 +174,17 @@ class Remote:
                     )
                     self._server.emit(company, self._seq, said)
                 return self._seq
+            case "stream":
+                assert self.nursery is not None
+                self._streaming = trio.CancelScope()
+                self.nursery.start_soon(self._stream, tuple(order["rooms"]), order["every"])
+            case "hush":
+                self._streaming.cancel()
+                return self._seq
+            case "log":
+                return list(range(1, self._seq + 1))
+            case "forget":
+                self._server.channel(CompanyId(1)).log = Log(f"after {self._seq}", 1 << 20)
             case "grant":
                 self._world.tokens[order["token"]] = principal(**order["principal"])
                 self._world.revoked.discard(order["token"])
@@ -181,6 +195,13 @@ class Remote:
                 return self._server.stats()
         return None
 
+    async def _stream(self, rooms: tuple[str, ...], every: float) -> None:
+        """Say something all the time."""
+        with self._streaming:
+            while True:
+                self._do({"do": "say", "rooms": rooms})
+                await trio.sleep(every)
+
 
 @asynccontextmanager
 async def serving(
@@ -190,8 +211,10 @@ async def serving(
     world = world or World()
     server = RealtimeServer(settings or RealtimeSettings(timer_step=0.02), world.ports())
     listeners = open_listeners("127.0.0.1", 0)
-    edge = EdgeServer(Remote(server, world).asgi)
+    remote = Remote(server, world)
+    edge = EdgeServer(remote.asgi)
     async with trio.open_nursery() as nursery:
+        remote.nursery = nursery
         await nursery.start(server.run)
         nursery.start_soon(edge.serve, listeners)
         try:

@@ -18,6 +18,7 @@ from tests.api.realtime.raw_client import RawClient, open_websocket, until
 
 COMPANY = CompanyId(1)
 EVERYBODY = ("company-1-mainchannel",)
+READY = b'42["ready",'
 SMALL = RealtimeSettings(timer_step=0.02, recovery_bytes=600)
 """Room for about five events."""
 
@@ -80,7 +81,7 @@ async def heard(client: RawClient) -> tuple[list[int], str]:
     """Numbers of the events up to `ready`, and the last offset."""
     seen: list[int] = []
     offset = ""
-    while (text := await client.text()) != b'42["ready"]':
+    while not (text := await client.text()).startswith(READY):
         _, payload, offset = msgspec.json.decode(text[2:])
         seen.append(payload["seq"])
     return seen, offset
@@ -91,7 +92,7 @@ async def leave_after(
 ) -> dict[str, str]:
     """Join, hear some events, drop the line; what to come back with."""
     client, answer = await joined(port, token)
-    assert await client.text() == b'42["ready"]'
+    assert (await client.text()).startswith(READY)
     world.say(*numbers)
     for _ in numbers:
         offset = msgspec.json.decode((await client.text())[2:])[2]
@@ -114,6 +115,56 @@ async def test_the_buffer_is_enough_for_a_moment() -> None:
         world.say(3, 4, 5)
         assert await back(port, kept) == (True, [3, 4, 5])
         assert world.reads == 0
+
+
+@pytest.mark.parametrize("namespace", [b"", b"/1,"])
+async def test_who_comes_back_before_the_old_line_was_seen_to_break_is_recovered(
+    namespace: bytes,
+) -> None:
+    async with keeping() as (world, port):
+        old = await open_websocket(port)
+        await old.say(b"40" + namespace)
+        start = 2 + len(namespace)
+        answer = msgspec.json.decode((await old.text())[start:])
+        world.say(1)
+        while b'"seq":1' not in (text := await old.text()):
+            pass
+        kept = {"pid": answer["pid"], "offset": msgspec.json.decode(text[start:])[2]}
+        new = await open_websocket(port)
+        await new.say(b"40" + namespace + msgspec.json.encode(kept))
+        again = msgspec.json.decode((await new.text())[start:])
+        assert again == answer
+        assert await old.close_code() == 1000
+        assert world.server is not None
+        assert world.server.stats().sockets == 1
+
+
+@pytest.mark.parametrize("before", [(), (1,)])
+async def test_who_has_heard_nothing_yet_has_a_place_to_come_back_to(
+    before: tuple[int, ...],
+) -> None:
+    async with keeping() as (world, port):
+        assert world.server is not None
+        world.server.channel(COMPANY)
+        world.say(*before)
+        client, answer = await joined(port)
+        _, offset = msgspec.json.decode((await client.text())[2:])
+        await client.stream.aclose()
+        await until(lambda: world.server is not None and world.server.stats().sockets == 0)
+        world.say(2, 3)
+        kept = {"pid": answer["pid"], "offset": offset, "sid": answer["sid"]}
+        assert await back(port, kept) == (True, [2, 3])
+
+
+async def test_a_stolen_place_is_nobody_elses() -> None:
+    async with keeping() as (world, port):
+        client, answer = await joined(port)
+        assert (await client.text()).startswith(READY)
+        thief, other = await joined(port, "super", pid=answer["pid"], offset="x")
+        assert other["sid"] != answer["sid"]
+        world.say(1)
+        assert b'"seq":1' in await client.text()
+        await thief.stream.aclose()
 
 
 async def test_what_the_buffer_let_go_comes_from_the_log() -> None:
