@@ -56,7 +56,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one contact, as far as decisions need them.
 
     `tickets`: every active one and the newest of each connection; `trackings`: the running ones;
-    `recent`: the newest provider ids, oldest first.
+    `recent`: the provider ids of the newest messages, oldest first.
     """
 
     contact: Contact | None
@@ -89,12 +89,9 @@ _needed = sa.and_(
 )
 _ids_of_contact = sa.select(tickets.c.id).where(_of_contact(tickets))
 _latest = (
+    # Narrowed after the limit: asked for at once, the planner may read every provider id there is.
     sa.select(messages.c.id, messages.c.connection_id, messages.c.provider_id)
-    .where(
-        _of_contact(messages),
-        messages.c.provider_id.is_not(None),
-        messages.c.connection_id.is_not(None),
-    )
+    .where(_of_contact(messages))
     .order_by(messages.c.id.desc())
     .limit(RECENT)
     .subquery("latest")
@@ -122,7 +119,9 @@ LOAD = prepared(
         wallets=rows_of(sa.select(contact_wallets.c.user_id).where(_of_contact(contact_wallets))),
         fields=rows_of(sa.select(contact_custom_fields).where(_of_contact(contact_custom_fields))),
         recent=rows_of(
-            sa.select(_latest.c.connection_id, _latest.c.provider_id).order_by(_latest.c.id)
+            sa.select(_latest.c.connection_id, _latest.c.provider_id)
+            .where(_latest.c.provider_id.is_not(None), _latest.c.connection_id.is_not(None))
+            .order_by(_latest.c.id)
         ),
     )
 )

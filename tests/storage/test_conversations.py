@@ -5,8 +5,10 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from storage import connections
+from storage.bridge import AsyncpgConnection
 from storage.connections import ConnectionPatch
 from storage.conversations import (
+    LOAD,
     RECENT,
     find_message,
     find_ticket,
@@ -53,14 +55,40 @@ async def test_only_running_trackings_are_loaded(database: Database) -> None:
     assert (running.ticket_id, running.finished_at) == (ticket.id, None)
 
 
-async def test_the_newest_provider_ids_come_oldest_first(database: Database) -> None:
+async def test_the_provider_ids_of_the_newest_messages_come_oldest_first(
+    database: Database,
+) -> None:
     place = await found(database, "one")
     ticket = await put_ticket(database, place)
     for index in range(RECENT + 3):
         await put_message(database, place, ticket.id, provider_id=f"w{index}")
     await put_message(database, place, ticket.id, provider_id=None)
     loaded = await load_conversations(database, place.company_id, place.contact_id)
-    assert [item.provider_id for item in loaded.recent] == [f"w{i}" for i in range(3, RECENT + 3)]
+    assert [item.provider_id for item in loaded.recent] == [f"w{i}" for i in range(4, RECENT + 3)]
+
+
+async def test_a_contact_is_loaded_without_reading_other_conversations(database: Database) -> None:
+    place = await found(database, "one")
+    ticket = await put_ticket(database, place)
+    history = sa.text(
+        "insert into messages (company_id, ticket_id, contact_id, connection_id, provider_id)"
+        " select company_id, id, contact_id, connection_id, case when n % 50 = 0 then 'w' || n end"
+        " from tickets, generate_series(1, 5000) n"
+    )
+    await database.execute(history)
+    await database.execute(sa.text("analyze messages"))
+    stranger = await put_contact(database, place.company_id, "1")
+    await put_message(database, place, ticket.id, contact_id=stranger.id, provider_id="s")
+    values = LOAD.arguments({"company_id": place.company_id, "contact_id": stranger.id})
+    plan = await database.pool.run(_explained, LOAD.sql, values, read=True)
+    assert "ix_messages_conversation" in plan
+    assert "provider_id" not in plan.replace("provider_id IS NOT NULL", "")
+    loaded = await load_conversations(database, place.company_id, stranger.id)
+    assert [item.provider_id for item in loaded.recent] == ["s"]
+
+
+async def _explained(connection: AsyncpgConnection, sql: str, values: list[object]) -> str:
+    return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {sql}", *values))
 
 
 async def test_nothing_of_another_company_or_contact_is_found(database: Database) -> None:
