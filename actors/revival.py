@@ -106,6 +106,11 @@ class PgEventLog:
         contact = await contact_book.contact_by_id(
             self.database, snapshot.company_id, message.contact_id
         )
+        if message.participant and contact is not None:
+            authors = await contact_book.authors_of(
+                self.database, snapshot.company_id, contact.channel, [message.participant]
+            )
+            contact = authors.get(message.participant, contact)
         return message, message_view(message, snapshot, contact=contact)
 
 

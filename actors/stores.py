@@ -1,6 +1,6 @@
 """The actors' ports on Postgres; tests put fakes in their place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from storage import contact_book, conversations, dead_letters, inbound_receipts, outbox_queue
@@ -41,6 +41,11 @@ class PgTickets:
         return await conversations.messages_by_provider_id(
             self._database, company_id, connection_id, provider_ids
         )
+
+    async def authors(
+        self, company_id: CompanyId, channel: str, participants: list[str]
+    ) -> Mapping[str, Contact]:
+        return await contact_book.authors_of(self._database, company_id, channel, participants)
 
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None:
         return await conversations.message_by_key(self._database, company_id, key)
@@ -136,6 +141,11 @@ class PgOutbox:
 
     async def messages(self, company_id: CompanyId, ids: list[MessageId]) -> Sequence[Message]:
         return await outbox_queue.messages_by_ids(self._database, company_id, ids)
+
+    async def authors(
+        self, company_id: CompanyId, channel: str, participants: list[str]
+    ) -> Mapping[str, Contact]:
+        return await contact_book.authors_of(self._database, company_id, channel, participants)
 
     async def by_provider_id(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]

@@ -44,6 +44,21 @@ BY_NUMBERS = prepared(
         contacts.c.number == sa.any_(sa.bindparam("numbers", type_=sa.ARRAY(sa.Text))),
     )
 )
+AUTHORS = prepared(
+    sa.select(contact_aliases.c.alias, *columns_of(contacts, Contact))
+    .join(
+        contacts,
+        sa.and_(
+            contacts.c.company_id == contact_aliases.c.company_id,
+            contacts.c.id == contact_aliases.c.contact_id,
+        ),
+    )
+    .where(
+        contact_aliases.c.company_id == _COMPANY,
+        contact_aliases.c.channel == sa.bindparam("channel", type_=sa.Text),
+        contact_aliases.c.alias == sa.any_(sa.bindparam("aliases", type_=sa.ARRAY(sa.Text))),
+    )
+)
 BY_ID = prepared(
     sa.select(*columns_of(contacts, Contact)).where(
         contacts.c.company_id == _COMPANY, contacts.c.id == _CONTACT
@@ -89,6 +104,30 @@ async def contacts_by_numbers(
     """The contacts that have one of these numbers."""
     rows = await database.rows(BY_NUMBERS, company_id=company_id, numbers=numbers)
     return {row[0]: ContactId(row[1]) for row in rows}
+
+
+KINDS = ("phone", "bsuid", "parent_bsuid", "lid", "scoped_id")
+"""Kinds of names by which a channel tells who wrote, the surest first."""
+
+
+class _Author(Contact, frozen=True, kw_only=True):
+    alias: str
+
+
+async def authors_of(
+    database: Database | Tx, company_id: CompanyId, channel: str, participants: list[str]
+) -> dict[str, Contact]:
+    """The contacts who wrote into a group, by the name that messages hold of each."""
+    aliases = [f"{kind}:{name}" for kind in KINDS for name in participants]
+    found = await database.all(
+        AUTHORS, company_id=company_id, channel=channel, aliases=aliases, into=_Author
+    )
+    by_alias: dict[str, Contact] = {author.alias: author for author in found}
+    named = {
+        name: next((by_alias[a] for kind in KINDS if (a := f"{kind}:{name}") in by_alias), None)
+        for name in participants
+    }
+    return {name: contact for name, contact in named.items() if contact is not None}
 
 
 async def contact_by_id(

@@ -15,6 +15,8 @@ from actors.sessions.commands import StatusesApplied
 from actors.sessions.ports import SessionPorts
 from actors.sessions.settling import Delta, Facts, RowChange, Settlement
 from storage.acts import current
+from storage.connections import network
+from storage.contacts import Contact
 from storage.early_statuses import EarlyStatus
 from storage.errors import (
     Conflict,
@@ -265,9 +267,24 @@ class Ledger:
         wanted = {message_id for entry in batch for message_id in entry.deltas}
         wanted.update(by_provider.values())
         wanted.update(row.message_id for row in rows.values() if row.message_id is not None)
+        messages = await self._messages(wanted)
         return Facts(
-            messages=await self._messages(wanted), rows=rows, by_provider=by_provider, early=early
+            messages=messages,
+            rows=rows,
+            by_provider=by_provider,
+            early=early,
+            authors=await self._authors(messages.values()),
         )
+
+    async def _authors(self, messages: Iterable[Message]) -> Mapping[str, Contact]:
+        """Who wrote those of the messages that came in by groups."""
+        names = sorted({message.participant for message in messages if message.participant})
+        if not names:
+            return {}
+        snapshot = await self._ports.snapshots.current(self._company_id)
+        connection = snapshot.connections.get(self._connection_id)
+        channel = network(connection.channel) if connection is not None else "whatsapp"
+        return await self._ports.store.authors(self._company_id, channel, names)
 
     async def _messages(self, wanted: Iterable[MessageId]) -> dict[MessageId, Message]:
         """The messages, and those they quote."""

@@ -1,6 +1,6 @@
 """What sessions and the relay need from the world."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from actors.channels.registry import Channels
 from actors.intake_health import IntakeHealth
 from actors.media import MediaStore
 from actors.ports import Clock, Ids, Saver, Snapshots, utc_now
+from storage.contacts import Contact
 from storage.early_statuses import EarlyStatus
 from storage.ids import CompanyId, ConnectionId, MessageId, OutboxId
 from storage.messages import Message
@@ -36,6 +37,12 @@ class OutboxStore(Protocol):
     async def rows(self, company_id: CompanyId, ids: list[OutboxId]) -> Sequence[OutboxRow]: ...
 
     async def messages(self, company_id: CompanyId, ids: list[MessageId]) -> Sequence[Message]: ...
+
+    async def authors(
+        self, company_id: CompanyId, channel: str, participants: list[str]
+    ) -> Mapping[str, Contact]:
+        """Who wrote into a group, by the name that messages hold of each."""
+        ...
 
     async def by_provider_id(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]

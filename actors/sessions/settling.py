@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from actors.channels.base import Ack, InboundStatus
 from actors.events import MessageChanged
+from storage.contacts import Contact
 from storage.early_statuses import EarlyStatus, early_statuses
 from storage.events import DomainEvent
 from storage.ids import CompanyId, ConnectionId, MessageId, OutboxId
@@ -129,6 +130,11 @@ class Facts(msgspec.Struct, kw_only=True):
     rows: dict[OutboxId, OutboxRow] = {}
     by_provider: dict[str, MessageId] = {}
     early: Sequence[EarlyStatus] = ()
+    authors: Mapping[str, Contact] = {}
+
+    def author(self, message: Message | None) -> Contact | None:
+        """Who wrote a message into a group; None elsewhere."""
+        return None if message is None else self.authors.get(message.participant or "")
 
 
 UNRESOLVED: Final = frozenset(("sending", "unknown"))
@@ -292,7 +298,13 @@ class Settlement:
             changed = self._apply(message, delta, writes, raising=message_id not in without_ack)
             if changed is not message:
                 quoted = self._facts.messages.get(changed.quoted_id or MessageId(0))
-                view = message_view(changed, snapshot, quoted=quoted)
+                view = message_view(
+                    changed,
+                    snapshot,
+                    contact=self._facts.author(changed),
+                    quoted=quoted,
+                    quoted_contact=self._facts.author(quoted),
+                )
                 events.append(MessageChanged(company_id=self._company_id, message=view))
         writes.extend(self._early.values())
         return writes, events

@@ -78,13 +78,14 @@ class TicketActor(Actor, accepts=TicketCommand):
         return Moved(ticket_address(self._company_id, self._winner))
 
     async def _decide(
-        self, rule: Rule[T], known: dict[str, Message] | None = None
+        self, rule: Rule[T], *quoted: Message | None, known: dict[str, Message] | None = None
     ) -> tuple[Decision, T, int]:
         """One agent's command. What Postgres cannot store is the asker's fault here."""
         if gone := self._gone():
             raise gone
         try:
-            return await self._decider.decide(rule, known)
+            authors = await self._decider.authors((*quoted, *(known or {}).values()))
+            return await self._decider.decide(rule, known, authors)
         except UnknownHere:
             raise UnknownContact(str(self._contact_id)) from None
         except Poisoned as error:
@@ -167,11 +168,13 @@ class TicketActor(Actor, accepts=TicketCommand):
             for message in found:
                 known |= await self._quoted_by(message)
         try:
+            authors = await self._decider.authors(known.values(), rules_inbound.authors(deliveries))
             _, duplicates, _ = await self._decider.decide(
                 lambda draft: [
                     rules_inbound.take(draft, connection_id, inputs) for inputs in deliveries
                 ],
                 known,
+                authors,
             )
         except UnknownHere:
             raise UnknownContact(str(self._contact_id)) from None
@@ -256,7 +259,7 @@ class TicketActor(Actor, accepts=TicketCommand):
         quoted = await self._quoted(cmd.quoted_message_id)
         try:
             decision, message, first_seq = await self._decide(
-                lambda draft: rules_sending.send(draft, self._ports.channels, cmd, quoted)
+                lambda draft: rules_sending.send(draft, self._ports.channels, cmd, quoted), quoted
             )
         except Duplicate:
             return await self._sent_before(cmd.key)
@@ -274,7 +277,7 @@ class TicketActor(Actor, accepts=TicketCommand):
         await self._know(cmd)
         quoted = await self._quoted(cmd.quoted_message_id)
         decision, message, first_seq = await self._decide(
-            lambda draft: rules_sending.write_note(draft, cmd, quoted)
+            lambda draft: rules_sending.write_note(draft, cmd, quoted), quoted
         )
         return decision.message_view(message, first_seq)
 
@@ -284,7 +287,8 @@ class TicketActor(Actor, accepts=TicketCommand):
         decision, message, first_seq = await self._decide(
             lambda draft: rules_sending.react(
                 draft, self._ports.channels, target, cmd.emoji, cmd.by
-            )
+            ),
+            target,
         )
         return decision.message_view(message, first_seq)
 
@@ -293,7 +297,7 @@ class TicketActor(Actor, accepts=TicketCommand):
         target = await self._message(cmd.message_id)
         decision, message, first_seq = await self._decide(
             lambda draft: rules_sending.edit(draft, self._ports.channels, target, cmd.body),
-            await self._quoted_by(target),
+            known=await self._quoted_by(target),
         )
         return decision.message_view(message, first_seq)
 
@@ -302,7 +306,7 @@ class TicketActor(Actor, accepts=TicketCommand):
         target = await self._message(cmd.message_id)
         await self._decide(
             lambda draft: rules_sending.delete(draft, self._ports.channels, target),
-            await self._quoted_by(target),
+            known=await self._quoted_by(target),
         )
         return await self._decider.show(msgspec.structs.replace(target, is_deleted=True))
 

@@ -1,6 +1,6 @@
 """From a rule to a committed decision: the one place where the writer's verdicts are answered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from actors.tickets.decision import Decision
@@ -9,6 +9,7 @@ from actors.tickets.ports import TicketPorts
 from actors.tickets.showing import Showing
 from actors.tickets.state import Conversations, InputKey
 from storage import faults
+from storage.contacts import Contact
 from storage.errors import Duplicate, StaleVersion, UniqueViolation
 from storage.ids import CompanyId, ContactId, TagId, TicketId
 from storage.messages import Message
@@ -82,6 +83,17 @@ class Decider:
         snapshot = await self._ports.snapshots.current(self._company_id)
         return Showing(self.state, snapshot).message(message, self.state.contact, None)
 
+    async def authors(
+        self, messages: Iterable[Message | None], names: Iterable[str] = ()
+    ) -> Mapping[str, Contact]:
+        """Who wrote these messages of a group, and who goes by these names; nobody elsewhere."""
+        contact = self.state.contact
+        wanted = {message.participant for message in messages if message is not None}
+        labels = sorted(name for name in {*wanted, *names} if name)
+        if not contact.is_group or not labels:
+            return {}
+        return await self._ports.store.authors(self._company_id, contact.channel, labels)
+
     async def know(self, ticket_id: TicketId) -> None:
         """Has the ticket in memory, if it is this contact's; old closed ones are read first."""
         if ticket_id not in self.state.tickets:
@@ -90,7 +102,10 @@ class Decider:
                 self.state.tickets[ticket_id] = found
 
     async def decide(
-        self, rule: Rule[T], known: Mapping[str, Message] | None = None
+        self,
+        rule: Rule[T],
+        known: Mapping[str, Message] | None = None,
+        authors: Mapping[str, Contact] | None = None,
     ) -> tuple[Decision, T, int]:
         """Applies `rule`, commits what it decides, and remembers it.
 
@@ -101,7 +116,7 @@ class Decider:
         refused: set[InputKey] = set()
         reloaded = False
         while True:
-            decision, result = await self._draft(rule, known, refused)
+            decision, result = await self._draft(rule, known, refused, authors)
             if decision.unit is None:
                 return decision, result, 0
             faults.hit("actor.decided")
@@ -122,7 +137,11 @@ class Decider:
                 return decision, result, receipt.first_seq
 
     async def _draft(
-        self, rule: Rule[T], known: Mapping[str, Message] | None, refused: set[InputKey]
+        self,
+        rule: Rule[T],
+        known: Mapping[str, Message] | None,
+        refused: set[InputKey],
+        authors: Mapping[str, Contact] | None,
     ) -> tuple[Decision, T]:
         while True:
             state = self.state
@@ -131,7 +150,8 @@ class Decider:
                 snapshot = await self._ports.snapshots.current(self._company_id)
             if state.shown_under is not snapshot:
                 state.forget_deleted(snapshot)
-            draft = Draft(state, snapshot, self._ports.clock(), self._next_id, known, refused)
+            now = self._ports.clock()
+            draft = Draft(state, snapshot, now, self._next_id, known, refused, authors)
             try:
                 result = rule(draft)
             except _Empty as empty:

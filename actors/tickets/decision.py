@@ -127,7 +127,7 @@ class Decision:
         for new in draft.messages.values():
             message = new.message
             ticket = draft.tickets[message.ticket_id]
-            view = showing.message(message, new.author, new.quoted)
+            view = showing.message(message, new.author, new.quoted, draft.author(new.quoted))
             self._message_views[message.id] = view
             self._positions[message.id] = len(events)
             writing.append(writes.add_message(message, len(events), new.data))
@@ -142,7 +142,8 @@ class Decision:
             )
         for message in draft.changed.values():
             quoted = draft.stored_ids.get(message.quoted_id or MessageId(0))
-            view = showing.message(message, draft.contact, quoted)
+            author = draft.author(message)
+            view = showing.message(message, author, quoted, draft.author(quoted))
             self._message_views[message.id] = view
             ticket_now = draft.tickets.get(message.ticket_id)
             writing.append(writes.set_message(message))

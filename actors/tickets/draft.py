@@ -57,7 +57,8 @@ class NewMessage(NamedTuple):
 class Draft:
     """One turn's decision about one contact.
 
-    `known` are stored messages that inputs refer to, `refused` inputs known to be committed.
+    `known` are stored messages that inputs refer to, `refused` inputs known to be committed,
+    `authors` the contacts who wrote into a group, by the name that messages hold of each.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Draft:
         next_id: NextId,
         known: Mapping[str, Message] | None = None,
         refused: Container[InputKey] = (),
+        authors: Mapping[str, Contact] | None = None,
     ) -> None:
         self.state = state
         self.snapshot = snapshot
@@ -83,6 +85,7 @@ class Draft:
             message.id: message for message in self._known.values()
         }
         self._refused = refused
+        self.authors = authors or {}
         self.deep: set[TicketId] = set()
         self.removed: dict[TicketId, Ticket] = {}
         self.read_tickets: dict[TicketId, None] = {}
@@ -111,6 +114,11 @@ class Draft:
             return self.messages[new].message
         message = self._known.get(provider_id)
         return self.changed.get(message.id, message) if message is not None else None
+
+    def author(self, message: Message | None) -> Contact:
+        """Who wrote a message of the contact's side: in a group a contact of their own."""
+        named = message.participant if message is not None else None
+        return self.authors.get(named or "", self.contact)
 
     def ticket(self, ticket_id: TicketId) -> Ticket:
         """The ticket with this id. Raises UnknownTicket."""

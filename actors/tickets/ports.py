@@ -1,12 +1,13 @@
 """What the ticket actor needs from the world."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from actors.channels.registry import Channels
 from actors.ports import Clock, DeadLetters, Ids, Saver, Snapshots, utc_now
+from storage.contacts import Contact
 from storage.conversations import Loaded
 from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
 from storage.messages import Message
@@ -37,6 +38,12 @@ class TicketStore(Protocol):
     async def by_provider_id(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
     ) -> Sequence[Message]: ...
+
+    async def authors(
+        self, company_id: CompanyId, channel: str, participants: list[str]
+    ) -> Mapping[str, Contact]:
+        """Who wrote into a group, by the name that messages hold of each."""
+        ...
 
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None: ...
 

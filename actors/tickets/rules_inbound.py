@@ -53,6 +53,17 @@ def references(inbounds: Sequence[Inbound]) -> set[str]:
     return found
 
 
+def authors(deliveries: Sequence[Sequence[Inbound]]) -> list[str]:
+    """The names of those who wrote into a group, as messages hold them."""
+    found = {
+        _label(item.participant.aliases())
+        for inbounds in deliveries
+        for item in inbounds
+        if isinstance(item, InboundMessage) and item.participant
+    }
+    return sorted(name for name in found if name)
+
+
 def own_ids(deliveries: Sequence[Sequence[Inbound]]) -> tuple[str, ...]:
     """The provider ids of messages that the business typed on its own phone."""
     return tuple(
@@ -112,7 +123,9 @@ def _take_message(draft: Draft, connection: Connection, inbound: InboundMessage)
     )
     author = None
     if message.participant:
-        author = author_of(draft.contact, inbound.name, message.participant)
+        author = draft.authors.get(message.participant) or author_of(
+            draft.contact, inbound.name, message.participant
+        )
     data = msgspec.Raw(inbound.raw) if inbound.raw else None
     draft.add_message(message, author=author, quoted=quoted, data=data)
     ticket = _touched(draft, ticket, inbound)

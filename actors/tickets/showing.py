@@ -52,13 +52,21 @@ class Showing:
         self._tickets[ticket.id] = (ticket, view)
         return view
 
-    def message(self, message: Message, author: Contact, quoted: Message | None) -> MessageView:
+    def message(
+        self,
+        message: Message,
+        author: Contact,
+        quoted: Message | None,
+        quoted_author: Contact | None = None,
+    ) -> MessageView:
         """A message with its author and the message it answers."""
-        return message_view(message, self._snapshot, contact=author, quoted=quoted)
+        return message_view(
+            message, self._snapshot, contact=author, quoted=quoted, quoted_contact=quoted_author
+        )
 
 
 def author_of(contact: Contact, name: str, number: str) -> Contact:
-    """Who wrote into a group: shown with a name and number of its own."""
+    """Who wrote into a group and is no contact: shown with a name and number of its own."""
     return msgspec.structs.replace(
         contact, name=name or number, number=number, is_group=False, picture_path=None
     )

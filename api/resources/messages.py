@@ -1,5 +1,6 @@
 """Messages of a conversation: read, send, edit, delete, and private notes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,11 +21,14 @@ from api.errors import Detail, Invalid
 from api.resources.asking import ask, send_key
 from api.resources.attachments import attached
 from api.resources.visibility import viewer, visible_message, visible_ticket
-from storage import message_pages, old_messages
+from storage import contact_book, message_pages, old_messages
+from storage.contacts import Contact
 from storage.errors import NotFound
 from storage.ids import MessageId
+from storage.message_pages import MessageRows
 from storage.messages import Message
 from storage.old_messages import OldMessage
+from storage.snapshots import CompanySnapshot
 from storage.tickets import Ticket
 from storage.views import MessageView, TicketView, message_view, ticket_view
 
@@ -191,6 +195,37 @@ def _address(row: Ticket | Message) -> dict[str, Any]:
     return {"company_id": row.company_id, "contact_id": row.contact_id}
 
 
+async def _authors(ctx: Ctx, contact: Contact, rows: MessageRows) -> Mapping[str, Contact]:
+    """Who wrote into a group, by the name that messages hold of each; nobody elsewhere."""
+    found = {message.participant for message in (*rows.messages, *rows.quoted)}
+    names = sorted(name for name in found if name)
+    if not contact.is_group or not names:
+        return {}
+    database, company_id = ctx.parts.database, ctx.company_id
+    return await contact_book.authors_of(database, company_id, contact.channel, names)
+
+
+def _views(
+    rows: MessageRows,
+    contact: Contact,
+    authors: Mapping[str, Contact],
+    snapshot: CompanySnapshot,
+) -> list[MessageView]:
+    quoted = {message.id: message for message in rows.quoted}
+    shown = []
+    for message in rows.messages:
+        answered = quoted.get(message.quoted_id) if message.quoted_id else None
+        view = message_view(
+            message,
+            snapshot,
+            contact=authors.get(message.participant or "", contact),
+            quoted=answered,
+            quoted_contact=authors.get(answered.participant or "", contact) if answered else None,
+        )
+        shown.append(view)
+    return shown
+
+
 async def _page(ctx: Ctx, ticket: Ticket, shown: TicketView | None, number: int) -> MessagePage:
     """A page under its ticket: `shown` where it has just changed, else as it was read."""
     database, company_id = ctx.parts.database, ctx.company_id
@@ -198,16 +233,7 @@ async def _page(ctx: Ctx, ticket: Ticket, shown: TicketView | None, number: int)
     rows = await message_pages.page(database, company_id, await viewer(ctx), ticket, number=number)
     if rows.contact is None:
         raise NotFound  # deleted since the ticket was read
-    quoted = {message.id: message for message in rows.quoted}
-    views = [
-        message_view(
-            message,
-            snapshot,
-            contact=rows.contact,
-            quoted=quoted.get(message.quoted_id) if message.quoted_id else None,
-        )
-        for message in rows.messages
-    ]
+    views = _views(rows, rows.contact, await _authors(ctx, rows.contact, rows), snapshot)
     before = (number - 1) * message_pages.PAGE
     return MessagePage(
         messages=views,

@@ -66,8 +66,12 @@ def message_view(
     *,
     contact: Contact | None = None,
     quoted: Message | None = None,
+    quoted_contact: Contact | None = None,
 ) -> MessageView:
-    """Show a message; `contact` is the conversation's, `quoted` the message it answers."""
+    """Show a message; `contact` wrote it (or is the conversation's), `quoted` is what it answers.
+
+    `quoted_contact` wrote that, where it is somebody else: in a group.
+    """
     urls = snapshot.urls
     company_id = message.company_id
     author = None if message.from_me or contact is None else _author(contact, snapshot)
@@ -93,7 +97,7 @@ def message_view(
         quoted_id=message.quoted_id,
         ticket_id=message.ticket_id,
         tracking_id=message.tracking_id,
-        contact_id=None if message.from_me else message.contact_id,
+        contact_id=_author_id(message, author),
         company_id=company_id,
         department_id=message.department_id,
         user_id=message.user_id,
@@ -101,8 +105,16 @@ def message_view(
         created_at=message.created_at,
         updated_at=message.updated_at,
         contact=author,
-        quoted=None if quoted is None else message_view(quoted, snapshot, contact=contact),
+        quoted=None
+        if quoted is None
+        else message_view(quoted, snapshot, contact=quoted_contact or contact),
     )
+
+
+def _author_id(message: Message, author: AuthorView | None) -> ContactId | None:
+    if message.from_me:
+        return None
+    return message.contact_id if author is None else author.id
 
 
 def _author(contact: Contact, snapshot: CompanySnapshot) -> AuthorView:

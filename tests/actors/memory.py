@@ -258,6 +258,16 @@ class Memory:
             if row["provider_id"] in provider_ids
         ]
 
+    async def authors(
+        self, company_id: CompanyId, channel: str, participants: list[str]
+    ) -> dict[str, Contact]:
+        names = {row["alias"].partition(":")[2]: row for row in self.rows("contact_aliases")}
+        return {
+            name: self._as(Contact, self.rows("contacts", id=names[name]["contact_id"])[0])
+            for name in participants
+            if name in names
+        }
+
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None:
         found = self.rows("outbox", idempotency_key=key)
         if not found:
@@ -370,6 +380,20 @@ class MemoryOutbox:
             for row in self._memory.rows("messages")
             if row["id"] in ids
         ]
+
+    async def authors(
+        self, company_id: CompanyId, channel: str, participants: list[str]
+    ) -> dict[str, Contact]:
+        names = {
+            row["alias"].partition(":")[2]: row for row in self._memory.rows("contact_aliases")
+        }
+        return {
+            name: self._memory._as(
+                Contact, self._memory.rows("contacts", id=names[name]["contact_id"])[0]
+            )
+            for name in participants
+            if name in names
+        }
 
     async def by_provider_id(
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]

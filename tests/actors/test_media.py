@@ -109,6 +109,7 @@ TYPES = {
     "image/jpeg": b"\xff\xd8\xff\xe0\x00\x10JFIF",
     "image/png": png(2, 2),
     "image/gif": b"GIF89a\x01\x00",
+    "image/x-icon": b"\x00\x00\x01\x00\x01\x00",
     "image/webp": b"RIFF\x10\x00\x00\x00WEBPVP8 ",
     "video/mp4": b"\x00\x00\x00\x18ftypisom",
     "video/3gpp": b"\x00\x00\x00\x18ftyp3gp4",

@@ -11,7 +11,7 @@ from actors.channels.base import (
     Media,
 )
 from actors.tickets import rules_inbound
-from storage.ids import ConnectionId
+from storage.ids import ConnectionId, ContactId
 from storage.messages import Message
 from tests.actors.company import (
     ANN,
@@ -20,6 +20,7 @@ from tests.actors.company import (
     NOW,
     OTHER_LINE,
     SALES,
+    contact,
 )
 from tests.actors.rules_kit import Scene, lines, message, settings, ticket
 from tests.actors.tickets_kit import text
@@ -105,6 +106,19 @@ def test_groups(allow: bool, as_ticket: bool, status: str | None) -> None:
     (event,) = [e for e in scene.done().unit.events if e.kind == "message.created"]
     assert event.message.participant == "5577"
     assert event.message.contact.name == "Ann"
+
+
+def test_who_wrote_into_a_group_is_shown_as_the_contact_they_are() -> None:
+    scene = Scene(group=True, config=lines(allow_group=True))
+    ann = msgspec.structs.replace(contact(), id=ContactId(99), name="Ann of the book")
+    scene.draft.authors = {"5577": ann}
+    scene.take(text("w1", group_id="g1", participant=Identity(phone="5577"), name="~ann"))
+    scene.take(text("w2", group_id="g1", participant=Identity(phone="5577"), quoted_id="w1"))
+    first, second = [e.message for e in scene.done().unit.events if e.kind == "message.created"]
+    for shown in (first, second, second.quoted):
+        assert (shown.contact_id, shown.contact.id, shown.contact.name) == (99, 99, ann.name)
+    stored = [new.message.contact_id for new in scene.draft.messages.values()]
+    assert stored == [scene.draft.contact.id] * 2
 
 
 def test_our_own_message_from_the_phone_reads_the_conversation() -> None:
