@@ -1,7 +1,7 @@
 """What a crash does: ends the incarnation, answers the asker, counts poison, tells the tree."""
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -13,7 +13,10 @@ from engine._mailroom import command_of
 from engine._turn import Turn
 from engine.errors import ActorCrashed, ActorStopped, Parked
 
-_POISON_KEPT = 4096
+CRASHED: Final = "actor crashed"
+"""The reason of dead letters that a crash leaves."""
+
+_POISON_KEPT: Final = 4096
 
 
 class ParkedCommand:
@@ -54,7 +57,10 @@ def crash(core: Core, cell: Cell, item: Any, error: Exception) -> Coroutine[Any,
         crashes = _count(core, cell, item)
         if crashes >= kind.park_after:
             return _finish(core, cell, [(item, crashes)], error)
-        _answer(core, cell, item, error)
+        if item.__class__ is Turn:
+            _answer(core, cell, item, error)
+        else:
+            core.dead.add(cell.address, item, CRASHED, core.now)
     _close_accounts(core, cell, error)
     return None
 
@@ -85,7 +91,7 @@ def _close_accounts(core: Core, cell: Cell, error: Exception) -> None:
     """What is queued, the budget of the address, the supervisor."""
     kind = cell.kind
     if (cell.queue or cell.extra is not None) and not isinstance(error, kind.keep_mailbox):
-        core.clear(cell, "actor crashed", ActorCrashed(cell.address, error))
+        core.clear(cell, CRASHED, ActorCrashed(cell.address, error))
     if kind.virtual:
         core.charge(cell, error, at_once=False)
     if kind.on_end is not None:
@@ -100,21 +106,14 @@ def _commands_of(item: Any) -> object:
 
 def _answer(core: Core, cell: Cell, item: Item, error: Exception) -> None:
     """Tell an asker of the crash; a tell becomes a dead letter."""
-    if item.__class__ is Turn:
-        core.discard(cell, item, "actor crashed", ActorCrashed(cell.address, error))
-    else:
-        core.letter(cell.address, command_of(item), "actor crashed")
+    core.discard(cell, item, CRASHED, ActorCrashed(cell.address, error))
 
 
 def _count(core: Core, cell: Cell, item: Item) -> int:
     """How often an equal command has crashed this address; 0 if the asker needs no answer."""
-    command: Command[Any]
-    if isinstance(item, Turn):
-        if item.settled:
-            return 0
-        command = item.command
-    else:
-        command = item
+    if isinstance(item, Turn) and item.settled:
+        return 0
+    command = command_of(item)
     try:
         key: object = hash((cell.address, command))
     except TypeError:

@@ -18,30 +18,52 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     at: float
 
 
+class _Reason:
+    """The dead letters of one reason: how many, and the latest."""
+
+    __slots__ = ("count", "kept")
+
+    def __init__(self, keep: int) -> None:
+        self.count = 0
+        self.kept: deque[tuple[float, Address, Command[Any]]] = deque(maxlen=keep)
+
+
 class DeadLetters:
     """Counts every dead letter; keeps the latest `keep` of each reason."""
 
     def __init__(self, keep: int = 64) -> None:
-        self.total = 0
-        self.by_reason: Counter[str] = Counter()
         self._keep = keep
-        self._kept: dict[str, deque[tuple[float, Address, Command[Any]]]] = {}
+        self._reasons: dict[str, _Reason] = {}
+
+    @property
+    def total(self) -> int:
+        """All dead letters so far."""
+        return sum(reason.count for reason in self._reasons.values())
+
+    @property
+    def by_reason(self) -> Counter[str]:
+        """How many there are of each reason."""
+        return Counter({name: reason.count for name, reason in self._reasons.items()})
 
     def add(self, address: Address, command: Command[Any], reason: str, at: float) -> None:
         """Count and keep a dead letter."""
-        self.total += 1
-        self.by_reason[reason] += 1
-        kept = self._kept.get(reason)
-        if kept is None:
-            kept = self._kept[reason] = deque(maxlen=self._keep)
-        kept.append((at, address, command))
+        found = self._reasons.get(reason) or self._reason(reason)
+        found.count += 1
+        found.kept.append((at, address, command))
+
+    def count(self, reason: str) -> None:
+        """Count one of which nothing can be kept."""
+        self._reason(reason).count += 1
+
+    def _reason(self, name: str) -> _Reason:
+        return self._reasons.setdefault(name, _Reason(self._keep))
 
     def latest(self, reason: str | None = None) -> list[DeadLetter]:
         """The kept letters, oldest first, of one reason or of all."""
         letters = [
             DeadLetter(address=address, command=command, reason=why, at=at)
-            for why, kept in self._kept.items()
+            for why, found in self._reasons.items()
             if reason is None or why == reason
-            for at, address, command in kept
+            for at, address, command in found.kept
         ]
         return sorted(letters, key=lambda letter: letter.at)

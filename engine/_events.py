@@ -69,15 +69,11 @@ class EventStream:
     def __init__(self) -> None:
         self._subscribers: dict[type[Event], dict[Callable[[Any], None], None]] = {}
         self.failures = 0
-
-    @property
-    def heard(self) -> bool:
-        """Whether anybody subscribes to anything."""
-        return bool(self._subscribers)
+        self.heard = False  # whether anybody subscribes to anything
 
     def publish(self, event: Event) -> None:
         """Hand an event to every subscriber, now; a subscriber that raises is counted only."""
-        if not self._subscribers:
+        if not self.heard:
             return
         for event_type in type(event).__mro__:
             for callback in tuple(self._subscribers.get(event_type, ())):
@@ -93,12 +89,14 @@ class EventStream:
         """Call `callback` (which must not wait) for each event while the block runs."""
         listeners = self._subscribers.setdefault(event_type, {})
         listeners[callback] = None
+        self.heard = True
         try:
             yield
         finally:
             del listeners[callback]
             if not listeners:
                 del self._subscribers[event_type]
+            self.heard = bool(self._subscribers)
 
     @contextmanager
     def stream(

@@ -207,8 +207,7 @@ class Node:
         try:
             await tell(codec.decode(body))
         except Exception as error:  # noqa: BLE001 - a tell has nobody to answer to
-            self._system.dead_letters.by_reason[f"remote {type(error).__name__}"] += 1
-            self._system.dead_letters.total += 1
+            self._system.dead_letters.count(f"remote {type(error).__name__}")
 
     async def _answer(self, sender: str, frame: _Frame) -> None:
         kind, body = "error", b""
