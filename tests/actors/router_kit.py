@@ -21,7 +21,8 @@ from actors.tickets.commands import (
 from engine import Actor, System, handler
 from engine.testing import open_system
 from tests.actors.company import COMPANY, LINE, NOW, Snapshots
-from tests.actors.memory import Clock, Memory, MemoryContacts, Numbers
+from tests.actors.memory import Clock, Memory, Numbers
+from tests.actors.memory_ports import MemoryContacts
 
 
 class Tickets(Actor):

@@ -33,7 +33,8 @@ from engine import ChildSpec, Supervisor, System, Virtual, open_system
 from storage.ids import ConnectionId, OutboxId
 from storage.outbox import OutboxRow
 from tests.actors.company import COMPANY, LINE, NOW, Snapshots, connection, snapshot
-from tests.actors.memory import Memory, MemoryOutbox, Numbers
+from tests.actors.memory import Memory, Numbers
+from tests.actors.memory_ports import MemoryOutbox
 
 TOO_LONG = ("ERR_TOO_LONG", "too long")
 
