@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from api.endpoint.context import Ctx
 from api.endpoint.declaration import Endpoint
-from storage.acts import Act, Field
+from storage.acts import Act, Field, Once
 from storage.ids import CompanyId, UserId
 
 _SECRET = ("password", "token", "secret", "apikey", "senha")
@@ -29,7 +29,9 @@ class Audit:
     def __init__(self, data_key: str) -> None:
         self._key = hashlib.sha256(b"audit digests\0" + data_key.encode()).digest()
 
-    def act(self, endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Act:
+    def act(
+        self, endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any], once: Once | None = None
+    ) -> Act:
         """The act of one request: who, from where, which endpoint, which fields."""
         principal, request = ctx.principal, ctx.request
         ids = [value for name, _ in endpoint.params if type(value := arguments[name]) is int]
@@ -47,6 +49,7 @@ class Audit:
             action=endpoint.handler.__name__,
             row=ids[0] if ids else None,
             fields=self._fields(arguments),
+            once=once,
         )
 
     def person(

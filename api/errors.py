@@ -165,6 +165,13 @@ class UnsupportedMedia(ApiError):
     code = "ERR_UNSUPPORTED_MEDIA_TYPE"
 
 
+class AnswerLost(ApiError):
+    """The request under this Idempotency-Key was carried out, but its answer was not kept."""
+
+    status = 409
+    code = "ERR_IDEMPOTENCY_ANSWER_LOST"
+
+
 class KeyReused(ApiError):
     """An Idempotency-Key came back with another request."""
 

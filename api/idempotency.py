@@ -2,8 +2,14 @@
 
 Another request under a used key is refused (422). Concurrent repetitions wait for the first. The
 answer is kept once the work was decided (2xx and 4xx); where nothing was committed (429, 503) the
-key is free again. A key left by a dead process is taken over: the work itself must then recognise
-what it already did, as message sends do by the same key.
+key is free again. Three cases of a process that dies between its commit and the answer:
+
+- A transaction takes the key with it, so the work is never done twice; `ctx.settle` stores the
+  answer there too (every `crud` does). Without, a repetition is told that its answer is lost (409).
+- What an actor commits does not take the key: the work is done again and recognises itself, message
+  sends by the same key, contacts and tickets by their numbers (409 then, not the first answer).
+- Logins, letters for a new password and signing up have no principal to keep a key for. Their
+  answers are secrets that must not be stored, or nothing is lost by asking twice.
 """
 
 import hashlib
@@ -12,32 +18,38 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import trio
 
-from api.errors import BadRequest, InUse, KeyReused, problem
+from api.errors import AnswerLost, BadRequest, InUse, KeyReused, problem
 from api.http_types import Request, Response
 from storage import idempotency
-from storage.database import Database
+from storage.acts import Once
+from storage.database import Database, Tx
 from storage.idempotency import IdempotencyKey
 from storage.ids import CompanyId, UserId
+from storage.secrets import SecretBox, SecretUnreadable
 
 _JSON = ("content-type", "application/json; charset=utf-8")
 _REPLAYED = ("idempotent-replayed", "true")
-Key = tuple[CompanyId, UserId, str]
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    body: bytes
 
 
 class Idempotency:
     """Runs work at most once per key. `epoch` numbers this process start (shards.epoch)."""
 
-    def __init__(self, database: Database, epoch: int) -> None:
+    def __init__(self, database: Database, box: SecretBox, epoch: int) -> None:
         self._database = database
         self._epoch = epoch
-        self._running: dict[Key, trio.Event] = {}
+        self._box = box
+        self._running: dict[Once, trio.Event] = {}
 
     async def once(
         self,
         request: Request,
         company_id: CompanyId,
         user_id: UserId,
-        work: Callable[[], Awaitable[Response]],
+        work: Callable[[Once], Awaitable[Response]],
         *,
         scope: str = "",
     ) -> Response:
@@ -61,13 +73,13 @@ class Idempotency:
             done.set()
 
     async def _claimed(
-        self, key: Key, digest: bytes, work: Callable[[], Awaitable[Response]]
+        self, key: Once, digest: bytes, work: Callable[[Once], Awaitable[Response]]
     ) -> Response:
         found = await idempotency.claim(self._database, *key, digest=digest, epoch=self._epoch)
         if found is not None:
-            return _replayed(found, digest)
+            return self._replayed(found, digest)
         try:
-            response = await work()
+            response = await work(key)
         except Exception as error:
             shown = problem(error)
             if shown.status >= 500 or shown.status == 429:
@@ -84,11 +96,35 @@ class Idempotency:
                 *key,
                 status=response.status,
                 headers=dict(response.headers),
-                reply=response.body,
+                reply=self._sealed(key, response.body),
             )
         return response
 
-    async def _release(self, key: Key) -> None:
+    def keep(self, tx: Tx, key: Once, response: Response) -> None:
+        """Store an answer with the transaction that it tells of."""
+        reply = self._sealed(key, response.body)
+        tx.keep_answer(response.status, dict(response.headers), reply)
+
+    def _sealed(self, key: Once, body: bytes) -> bytes:
+        """An answer may hold a token that is shown this once: it lies sealed like any secret."""
+        return self._box.seal(_Answer(body), _place(key))
+
+    def _replayed(self, found: IdempotencyKey, digest: bytes) -> Response:
+        if found.request_digest != digest:
+            raise KeyReused
+        if found.state != "done":
+            raise InUse(retry_after=1.0)
+        if found.status is None or found.reply is None:
+            raise AnswerLost
+        key = (found.company_id, found.user_id, found.key)
+        try:
+            body = self._box.open(found.reply, _place(key), _Answer).body
+        except SecretUnreadable as error:
+            raise AnswerLost from error
+        headers = [(name, value) for name, value in (found.headers or {}).items()]
+        return Response(status=found.status, headers=[*headers, _REPLAYED], body=body)
+
+    async def _release(self, key: Once) -> None:
         with trio.CancelScope(shield=True):
             await idempotency.release(self._database, *key)
 
@@ -107,10 +143,6 @@ def digest_of(request: Request) -> bytes:
     return whole.digest()
 
 
-def _replayed(found: IdempotencyKey, digest: bytes) -> Response:
-    if found.request_digest != digest:
-        raise KeyReused
-    if found.state != "done" or found.status is None:
-        raise InUse(retry_after=1.0)
-    headers = [(name, value) for name, value in (found.headers or {}).items()]
-    return Response(status=found.status, headers=[*headers, _REPLAYED], body=found.reply or b"")
+def _place(key: Once) -> str:
+    company_id, user_id, name = key
+    return f"idempotency_keys:{company_id}:{user_id}:{name}"

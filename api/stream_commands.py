@@ -22,6 +22,7 @@ from api.parts import Parts
 from api.principal import Principal
 from api.realtime.ports import CommandRefused
 from api.resources import contacts, messages, tickets
+from storage.acts import Once
 from storage.errors import NotFound
 
 log = logging.getLogger("api.requests")
@@ -81,8 +82,8 @@ async def _run(
     arguments, request = _request(endpoint, given, key)
     ctx = Ctx(request, parts, principal)
 
-    async def work() -> Response:
-        return encoded(endpoint, await called(endpoint, ctx, arguments))
+    async def work(once: Once) -> Response:
+        return encoded(endpoint, await called(endpoint, ctx, arguments, once))
 
     with bound(company=principal.company_id, user=principal.user_id):
         if not key:

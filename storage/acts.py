@@ -19,6 +19,9 @@ Field = int | str | None
 Change = tuple[str, str, int | None]
 """What was done to a row: insert, update…; its table; its id where the statement tells."""
 
+Once = tuple[CompanyId, UserId, str]
+"""Whose idempotency key it is, and the key."""
+
 MOST_CHANGES: Final = 50
 """So many rows of one commit are named; the others are only counted."""
 
@@ -30,7 +33,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `behind_id` (of `behind_company_id`) is the operator who really acts while `user_id` is
     impersonated. `session` names the login session, whose record
     keeps the address in clear for as long as it lives; `address` is a digest. `row` is the first
-    id in the request's path.
+    id in the request's path. `once` is the idempotency key under which this happens: the first
+    transaction that changes something takes it with it.
     """
 
     company_id: CompanyId | None = None
@@ -46,6 +50,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: str = ""
     row: int | None = None
     fields: dict[str, Field] = {}
+    once: Once | None = None
 
 
 _acting: ContextVar[tuple[Task, Act | None] | None] = ContextVar("act", default=None)

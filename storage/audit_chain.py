@@ -27,6 +27,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 def written(act: Act, changes: Sequence[Change]) -> str:
     """The entry of one commit as JSON with sorted keys, the form that is signed."""
     entry: dict[str, Any] = msgspec.to_builtins(act)
+    entry.pop("once", None)
     entry["changes"] = changes[:MOST_CHANGES]
     if len(changes) > MOST_CHANGES:
         entry["more"] = len(changes) - MOST_CHANGES

@@ -64,6 +64,13 @@ def _nobody_listens(_events: object) -> None:
     """Publisher of a database that nobody has subscribed to yet."""
 
 
+SETTLE = """
+UPDATE idempotency_keys SET state = 'done', status = $4, headers = $5, reply = $6
+WHERE company_id = $1 AND user_id = $2 AND key = $3 AND state = 'running'
+"""
+"""A request that changed something is never carried out again, even if its answer is lost."""
+
+
 class Statements:
     """The five ways to run a statement, the same on the pool and inside a transaction.
 
@@ -134,6 +141,11 @@ class Tx(Statements):
         self._events: list[DomainEvent] = []
         self._act = current()
         self._changes: list[Change] = []
+        self._answer: tuple[int, str, bytes] | None = None
+
+    def keep_answer(self, status: int, headers: dict[str, str], reply: bytes) -> None:
+        """Store the answer of the request with what it tells of, for who repeats its key."""
+        self._answer = status, msgspec.json.encode(headers).decode(), reply
 
     def note(self, verb: str, noun: str, row_id: int | None = None) -> None:
         """Have the audit log tell of something that is no row of this transaction."""
@@ -188,6 +200,9 @@ class Tx(Statements):
         numbered: list[tuple[int, DomainEvent]] = []
         try:
             if self._act is not None and self._changes:
+                if self._act.once is not None:
+                    answer = self._answer or (None, None, None)
+                    await connection.execute(SETTLE, *self._act.once, *answer)
                 await self._audit(connection)
             if self._events:
                 numbered = await self._number(connection)

@@ -1,5 +1,8 @@
 """What every endpoint gets first: who asks, what was asked, and the parts that do the work."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from api.errors import Missing
@@ -7,6 +10,7 @@ from api.http_types import Request
 from api.parts import Parts
 from api.principal import Principal
 from storage import companies
+from storage.database import Tx
 from storage.ids import CompanyId, UserId
 from storage.snapshots import CompanySnapshot
 
@@ -24,12 +28,15 @@ class PublicCtx:
 class Ctx(PublicCtx):
     """The context of an authenticated endpoint; `company_id` comes from the token alone."""
 
-    __slots__ = ("_snapshot", "principal")
+    __slots__ = ("_snapshot", "principal", "settle")
 
     def __init__(self, request: Request, parts: Parts, principal: Principal) -> None:
         super().__init__(request, parts)
         self.principal = principal
         self._snapshot: CompanySnapshot | None = None
+        self.settle: Callable[[Tx, Any], None] = lambda _tx, _result: None
+        """`settle(tx, result)` stores the answer in the transaction it tells of, under the
+        request's idempotency key if it has one: then it is not lost either."""
 
     @property
     def company_id(self) -> CompanyId:

@@ -271,6 +271,7 @@ class _Resource:
             made = await self._rows.insert(tx, ctx.company_id, **values)
             (shown,) = await self._show(ctx, tx, [made])
             tx.publish(self._event(ctx.company_id, "create", made.id, shown))
+            ctx.settle(tx, shown)
         await self._tell_others(ctx, "create", made.id, shown)
         return shown
 

@@ -18,7 +18,8 @@ from api.http_types import Raw, Reply, Request, Response, Stream
 from api.logs import bound
 from api.parts import Parts
 from storage import faults
-from storage.acts import acting
+from storage.acts import Once, acting
+from storage.database import Tx
 from storage.errors import NotFound
 
 log = logging.getLogger("api.requests")
@@ -83,7 +84,7 @@ async def _served(
                 request,
                 ctx.company_id,
                 ctx.user_id,
-                lambda: _called(endpoint, ctx, arguments),
+                lambda key: _called(endpoint, ctx, arguments, key),
                 scope=principal.program,
             )
         else:
@@ -100,16 +101,26 @@ def _authority(endpoint: Endpoint, request: Request, parts: Parts) -> Authentica
     return parts.auth.authenticate
 
 
-async def _called(endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Response:
-    return encoded(endpoint, await called(endpoint, ctx, arguments))
+async def _called(
+    endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any], key: Once | None = None
+) -> Response:
+    return encoded(endpoint, await called(endpoint, ctx, arguments, key))
 
 
-async def called(endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any]) -> Any:
-    """The handler's result; what it changes is noted as the caller's act."""
+async def called(
+    endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any], key: Once | None = None
+) -> Any:
+    """The handler's result; what it changes is noted as the caller's act, under its `key`."""
     if endpoint.method == "GET" and not endpoint.audited:
         return await endpoint.handler(ctx, **arguments)
-    with acting(ctx.parts.audit.act(endpoint, ctx, arguments)):
+    if key is not None:
+        ctx.settle = partial(_settled, endpoint, ctx.parts, key)
+    with acting(ctx.parts.audit.act(endpoint, ctx, arguments, key)):
         return await endpoint.handler(ctx, **arguments)
+
+
+def _settled(endpoint: Endpoint, parts: Parts, key: Once, tx: Tx, result: Any) -> None:
+    parts.idempotency.keep(tx, key, encoded(endpoint, result))
 
 
 def _arguments(endpoint: Endpoint, values: list[str], request: Request) -> dict[str, Any]:

@@ -91,7 +91,9 @@ async def create(ctx: Ctx, body: NewToken) -> Made:
             expires_at=body.expires_at,
         )
         _tell(tx, "create", made.id)
-    return Made(**msgspec.structs.asdict(made), token=token)
+        shown = Made(**msgspec.structs.asdict(made), token=token)
+        ctx.settle(tx, shown)
+    return shown
 
 
 @routes.put("/{api_token_id}")

@@ -42,6 +42,7 @@ async def create(ctx: Ctx, body: Body) -> DepartmentView:
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         made = await departments.create(tx, ctx.company_id, body)
         tx.publish(_changed(ctx.company_id, made, "create"))
+        ctx.settle(tx, department_view(made))
     return department_view(made)
 
 

@@ -93,7 +93,9 @@ async def create(ctx: Ctx, body: InvoiceBody) -> Invoice:
         raise Invalid(Detail("$.companyId", "missing"))
     company_id = CompanyId(body.company_id)
     async with ctx.parts.database.begin(company_id) as tx:
-        return await invoices.rows.insert(tx, company_id, **_values(body))
+        made = await invoices.rows.insert(tx, company_id, **_values(body))
+        ctx.settle(tx, made)
+    return made
 
 
 @routes.put("/{invoice_id}", guard=super_user)

@@ -89,6 +89,7 @@ async def create(ctx: Ctx, body: Body) -> TagView:
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         made = await tags.create(tx, ctx.company_id, body)
         tx.publish(_changed(ctx.company_id, made, "create"))
+        ctx.settle(tx, tag_view(made))
     return tag_view(made)
 
 

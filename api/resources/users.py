@@ -129,6 +129,7 @@ async def create(ctx: Ctx, body: Account) -> UserView:
         user = await users.create(tx, ctx.company_id, new)
         shown = await _shown(ctx, user, new.department_ids)
         tx.publish(UserChanged(company_id=ctx.company_id, user=shown, created=True))
+        ctx.settle(tx, shown)
     return shown
 
 

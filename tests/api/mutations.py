@@ -91,6 +91,12 @@ OWN_MESSAGE = {"messages.edit", "messages.edit_there", "messages.remove"}
 
 async def mutated(world: World) -> AsyncIterator[tuple[Endpoint, Answer]]:
     """Call each built mutating route of a person or program once, deletions last."""
+    for endpoint in await prepared(world):
+        yield endpoint, await call(world, endpoint)
+
+
+async def prepared(world: World) -> list[Endpoint]:
+    """Every such route in the order in which each finds what it needs, which is made here."""
     await stock(world)
     for number in ("5511999991111", "5511999992222"):
         made = await world.call(
@@ -101,9 +107,7 @@ async def mutated(world: World) -> AsyncIterator[tuple[Endpoint, Answer]]:
     sent = await world.call("POST", path, {"body": "mine"}, token=world.a.admin)
     world.a.rows["own_message_id"] = sent.json()["id"]
     found = [e for e in table() if e.built and e.method != "GET" and not e.guard.public]
-    for endpoint in sorted(found, key=_place):
-        if endpoint.name not in SEPARATE:
-            yield endpoint, await _called(world, endpoint)
+    return [e for e in sorted(found, key=_place) if e.name not in SEPARATE]
 
 
 def _place(endpoint: Endpoint) -> tuple[bool, int, int]:
@@ -114,7 +118,9 @@ def _place(endpoint: Endpoint) -> tuple[bool, int, int]:
     return True, last, -len(endpoint.path)
 
 
-async def _called(world: World, endpoint: Endpoint) -> Answer:
+async def call(world: World, endpoint: Endpoint, *, key: str = "", more: bytes = b"") -> Answer:
+    """Call one of them; `key` is an idempotency key, `more` makes it another request."""
+    headers = {"idempotency-key": key} if key else {}
     company = world.b if endpoint.name in OF_B else world.a
     if endpoint.name == "settings.write_setting":
         path = "/settings/keepUserAndQueue"
@@ -131,9 +137,11 @@ async def _called(world: World, endpoint: Endpoint) -> Answer:
     if endpoint.uploads and endpoint.name not in BODIES and "send" not in endpoint.name:
         line = f"name,number\nAna,55119{len(endpoint.path):08}\n"
         content = line.encode() if endpoint.noun in TABLES else PNG
-        raw, headers = form("file", "upload", content, **FIELDS.get(endpoint.name, {}))
-        return await world.client(endpoint.method, path, body=raw, headers=headers, token=token)
-    return await world.call(endpoint.method, path, body, token=token)
+        raw, kind = form("file", "upload", content + more, **FIELDS.get(endpoint.name, {}))
+        headers |= kind
+    else:
+        raw = (b"" if body is None else msgspec.json.encode(body)) + more
+    return await world.client(endpoint.method, path, body=raw, headers=headers, token=token)
 
 
 async def _another(world: World, endpoint: Endpoint, path: str) -> str:

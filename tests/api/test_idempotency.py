@@ -1,0 +1,206 @@
+"""Idempotency-Key on every POST: one executes, all get its answer, and a crash doubles nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+import trio
+
+from api.routes import table
+from storage import idempotency
+from storage.errors import DatabaseUnavailable
+from storage.idempotency import idempotency_keys
+from tests.api.conftest import World
+from tests.api.endpoint.conftest import Answer
+from tests.api.mutations import call, prepared
+
+WITHOUT = {
+    "auth.login": "its answer is a token, which must not be stored; twice is two sessions",
+    "auth.refresh": "parallel refreshes get the same successor as it is",
+    "passwords.forgot": "answers nobody what it did",
+    "passwords.forgot_there": "the same",
+    "passwords.reset": "the mailed token is good once",
+    "passwords.reset_there": "the same",
+    "sign_ups.sign_up": "the address is good once; nobody is known yet whose key it were",
+    "sign_ups.sign_up_there": "the same",
+    "front.receive_at_root": "a provider's delivery carries its own ids",
+    "whatsapp.receive": "the same",
+    "whatsapp.receive_connection": "the same",
+}
+"""POSTs that take no key, and why a repetition does no harm."""
+
+
+def replayed(answer: Answer) -> bool:
+    return answer.headers.get("idempotent-replayed") == "true"
+
+
+async def rows(world: World) -> list[dict[str, str]]:
+    return [await world.rows_of(company) for company in (world.a, world.b)]
+
+
+async def acts(world: World) -> list[str]:
+    """What was done so far, as the audit log knows; sends go on in the background meanwhile."""
+    return [found["audit_log"] for found in await rows(world)]
+
+
+async def test_a_repetition_gets_the_first_answer_and_another_body_is_refused(world: World):
+    tried = 0
+    for endpoint in await prepared(world):
+        if endpoint.method != "POST":
+            continue
+        first = await call(world, endpoint, key=endpoint.name)
+        assert first.status < 300, (endpoint.name, first)
+        assert not replayed(first), endpoint.name
+        before = await acts(world)
+        again = await call(world, endpoint, key=endpoint.name)
+        assert (endpoint.name, again.status, again.body) == (
+            endpoint.name,
+            first.status,
+            first.body,
+        )
+        assert replayed(again), endpoint.name
+        other = await call(world, endpoint, key=endpoint.name, more=b" ")
+        assert (endpoint.name, other.status) == (endpoint.name, 422)
+        assert other.json()["error"] == "ERR_IDEMPOTENCY_KEY_REUSED"
+        assert await acts(world) == before, endpoint.name
+        tried += 1
+    assert tried > 60
+
+
+async def test_of_two_at_once_one_executes(world: World):
+    for endpoint in await prepared(world):
+        if endpoint.method != "POST":
+            continue
+        answers: list[Answer] = []
+
+        async def ask(answers: list[Answer] = answers, endpoint: Any = endpoint) -> None:
+            answers.append(await call(world, endpoint, key=f"two {endpoint.name}"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(ask)
+        one, two = answers
+        assert (endpoint.name, one.status, one.body) == (endpoint.name, two.status, two.body)
+        assert [replayed(one), replayed(two)].count(True) == 1, endpoint.name
+
+
+def test_the_posts_without_a_key_are_those_that_nobody_known_asks():
+    public = {e.name for e in table() if e.built and e.method == "POST" and e.guard.public}
+    assert public == WITHOUT.keys()
+
+
+async def post(world: World, path: str, body: object, key: str = "k", **more: Any) -> Answer:
+    return await world.client(
+        "POST",
+        path,
+        body=msgspec.json.encode(body),
+        token=more.pop("token", world.a.admin),
+        headers={"idempotency-key": key},
+    )
+
+
+@pytest.fixture
+def lost_answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The process dies between commit and answer, as the next one finds it; call to live again."""
+
+    async def die(*_: object, **_more: object) -> None:
+        await trio.lowlevel.checkpoint()
+        message = "away"
+        raise DatabaseUnavailable(message)
+
+    monkeypatch.setattr(idempotency, "finish", die)
+    return monkeypatch.undo
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/quick-messages", {"shortcode": "oi", "message": "Olá"}),
+        ("/contact-lists", {"name": "Customers"}),
+        ("/tags", {"name": "New"}),
+        ("/queue", {"name": "New", "color": "#abc"}),
+        ("/users", {"name": "N", "email": "n@x.test", "password": "secret"}),
+        ("/api-tokens", {"name": "N", "scopes": ["contacts:read"]}),
+    ],
+)
+async def test_an_answer_is_stored_with_what_it_tells_of(
+    world: World, lost_answers: Callable[[], None], path: str, body: object
+):
+    assert (await post(world, path, body)).status == 503
+    lost_answers()
+    before = await rows(world)
+    again = await post(world, path, body)
+    assert (again.status, replayed(again)) == (200, True)
+    assert again.json()["id"]
+    assert await rows(world) == before
+
+
+async def test_what_kept_no_answer_is_still_not_done_twice(
+    world: World, lost_answers: Callable[[], None]
+):
+    body = {"name": "f", "options": [{"name": "o"}]}
+    assert (await post(world, "/files", body)).status == 503
+    lost_answers()
+    before = await rows(world)
+    again = await post(world, "/files", body)
+    assert (again.status, again.json()["error"]) == (409, "ERR_IDEMPOTENCY_ANSWER_LOST")
+    other = await post(world, "/files", body | {"name": "g"})
+    assert other.status == 422
+    assert await rows(world) == before
+
+
+async def test_a_send_that_lost_its_answer_is_answered_by_its_message(
+    world: World, lost_answers: Callable[[], None]
+):
+    path, body = f"/messages/{world.a.ticket_id}", {"body": "once"}
+    assert (await post(world, path, body)).status == 503
+    lost_answers()
+    database = world.app.parts.database
+    await database.execute(sa.update(idempotency_keys).values(epoch=0))  # a process before this
+    again = await post(world, path, body)
+    assert again.status == 200
+    page = await world.call("GET", path, token=world.a.admin)
+    assert [m["body"] for m in page.json()["messages"]].count("once") == 1
+
+
+async def test_what_was_refused_before_a_commit_may_be_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async def away(*_: object, **_more: object) -> None:
+        await trio.lowlevel.checkpoint()
+        message = "away"
+        raise DatabaseUnavailable(message)
+
+    monkeypatch.setattr("storage.repo.Repo.insert", away)
+    body = {"shortcode": "oi", "message": "Olá"}
+    assert (await post(world, "/quick-messages", body)).status == 503
+    monkeypatch.undo()
+    again = await post(world, "/quick-messages", body)
+    assert (again.status, replayed(again)) == (200, False)
+
+
+async def test_a_stored_answer_does_not_show_the_token_in_it(world: World):
+    body = {"name": "N", "scopes": ["contacts:read"]}
+    token = (await post(world, "/api-tokens", body)).json()["token"]
+    kept = await world.app.parts.database.rows(sa.select(idempotency_keys.c.reply))
+    assert all(token.encode() not in row[0] for row in kept)
+    assert (await post(world, "/api-tokens", body)).json()["token"] == token
+
+
+async def test_keys_are_each_principals_own(world: World):
+    body = {"shortcode": "oi", "message": "Olá"}
+    mine = await post(world, "/quick-messages", body)
+    theirs = await post(world, "/quick-messages", body, token=world.b.admin)
+    assert not replayed(theirs)
+    assert theirs.json()["companyId"] == world.b.id
+    assert mine.json()["companyId"] == world.a.id
+    colleague = await post(world, "/quick-messages", body, token=world.a.user)
+    assert not replayed(colleague)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\x1fb"])
+async def test_odd_keys_are_refused(world: World, key: str):
+    refused = await post(world, "/tags", {"name": "x"}, key=key)
+    assert (refused.status, refused.json()["error"]) == (400, "ERR_IDEMPOTENCY_KEY_INVALID")
