@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.rate_limits import PublicLimits
+from storage.bookmarks import Bookmarks
 
 if TYPE_CHECKING:
     from actors.accounts import PgAccounts
@@ -50,4 +51,5 @@ class Parts:
     ticket_lists: "TicketLists"
     mailer: "Mailer | None" = None
     limits: PublicLimits = field(default_factory=PublicLimits)
+    marks: Bookmarks = field(default_factory=Bookmarks)
     users_changed: Callable[[int, int], None] = lambda company_id, user_id: None

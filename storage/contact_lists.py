@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from storage.bookmarks import Bookmarks
 from storage.contacts import (
     Contact,
     CustomField,
@@ -61,13 +62,14 @@ class WalletOfContact(msgspec.Struct, frozen=True):
 
 
 class ContactRows(msgspec.Struct, frozen=True, kw_only=True):
-    """A page by name, what hangs on its contacts, and the size of the whole list."""
+    """A page by name, what hangs on its contacts, the size of the whole list, and whether more follow."""
 
     contacts: list[Contact]
     fields: list[CustomField]
     tags: list[TagOfContact]
     wallets: list[WalletOfContact]
     count: int
+    more: bool = False
 
 
 _DECODER: Final = msgspec.json.Decoder(ContactRows)
@@ -75,11 +77,28 @@ _TIME: Final = sa.DateTime(timezone=True)
 _c = contacts.c
 
 
-async def page(database: Database, company_id: CompanyId, wanted: ContactFilter) -> ContactRows:
-    """One page of the company's contacts by name."""
+async def page(
+    database: Database,
+    company_id: CompanyId,
+    wanted: ContactFilter,
+    *,
+    marks: Bookmarks | None = None,
+) -> ContactRows:
+    """One page of the company's contacts by name; `marks` remember where the one before ended."""
+    marks = marks or Bookmarks()
+    question = ("contacts", company_id, msgspec.structs.replace(wanted, page=1))
     values = _values(company_id, wanted)
+    last = marks.before(question, wanted.page)
+    if last is not None:
+        del values["before"]
+        values |= {"after_name": last[0], "after_id": last[1]}
     query = _page(frozenset(values))
-    return _DECODER.decode(await database.value(query, **query.chosen(values)))
+    rows = _DECODER.decode(await database.value(query, **query.chosen(values)))
+    shown = rows.contacts[: wanted.page_size]
+    if shown:
+        marks.keep(question, wanted.page, (shown[-1].name, shown[-1].id))
+    more = len(rows.contacts) > len(shown)
+    return msgspec.structs.replace(rows, contacts=shown, more=more)
 
 
 def _values(company_id: CompanyId, wanted: ContactFilter) -> dict[str, object]:
@@ -98,7 +117,7 @@ def _values(company_id: CompanyId, wanted: ContactFilter) -> dict[str, object]:
         "created_until": wanted.created_until,
         "text": pattern(text) if text else None,
         "digits": pattern(digits) if digits else None,
-        "size": wanted.page_size,
+        "size": wanted.page_size + 1,
         "before": (wanted.page - 1) * wanted.page_size,
         "most": max(COUNTED, wanted.page * wanted.page_size + 1),  # tells whether more follows
     }
@@ -117,14 +136,13 @@ def _text(name: str) -> sa.BindParameter[str]:
 def _page(given: frozenset[str]) -> Query:
     """The statement for one shape of question; building one costs Core milliseconds."""
     found = sa.and_(_c.company_id == _id("company"), *_conditions(given))
-    listed = (
-        sa.select(*columns_of(contacts, Contact))
-        .where(found)
-        .order_by(by_name(_c.name), _c.id)
-        .limit(_id("size"))
-        .offset(_id("before"))
-        .cte("listed")
-    )
+    rows = sa.select(*columns_of(contacts, Contact)).where(found)
+    if "after_id" in given:
+        last = sa.tuple_(by_name(_text("after_name")), _id("after_id"))
+        rows = rows.where(sa.tuple_(by_name(_c.name), _c.id) > last)
+    else:
+        rows = rows.offset(_id("before"))
+    listed = rows.order_by(by_name(_c.name), _c.id).limit(_id("size")).cte("listed")
     counted = sa.select(sa.literal(1)).where(found).limit(_id("most")).subquery()
     return prepared(
         document(

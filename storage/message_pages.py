@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
+from storage.bookmarks import Bookmarks
 from storage.contacts import Contact, contacts
 from storage.database import Database
 from storage.ids import CompanyId, TagId
@@ -22,13 +23,17 @@ PAGE: Final = 20
 
 
 class MessageRows(msgspec.Struct, frozen=True, kw_only=True):
-    """A page, oldest first; the messages it quotes; the contact; the ticket's tags; the whole's size."""
+    """A page, oldest first; the messages it quotes; the contact; the ticket's tags; the whole's size.
+
+    `more` tells whether older messages follow.
+    """
 
     messages: list[Message]
     quoted: list[Message]
     contact: Contact | None
     tags: list[TagId]
     count: int
+    more: bool = False
 
 
 _DECODER: Final = msgspec.json.Decoder(MessageRows)
@@ -42,25 +47,35 @@ async def page(
     *,
     number: int = 1,
     size: int = PAGE,
+    marks: Bookmarks | None = None,
 ) -> MessageRows:
     """One page of the conversation that `ticket` belongs to, this ticket and earlier ones.
 
     Earlier tickets of the same contact and connection are shown as far as their department is
-    the viewer's; all of them to admins and to users who may see all history.
+    the viewer's; all of them to admins and to users who may see all history. `marks` remember
+    where the page before ended.
     """
     everything = viewer.is_admin or viewer.all_historic
+    marks = marks or Bookmarks()
+    question = ("messages", company_id, viewer, ticket.id, size)
+    last = marks.before(question, number)
     text = await database.value(
-        _page(everything, viewer.all_ticket or ticket.is_group),
+        _page(everything, viewer.all_ticket or ticket.is_group, last is not None),
         company=company_id,
         contact=ticket.contact_id,
         connection=ticket.connection_id,
         ticket=ticket.id,
         **({} if everything else {"departments": list(viewer.department_ids)}),
-        size=size,
-        before=(number - 1) * size,
+        size=size + 1,
+        **({"before": (number - 1) * size} if last is None else {"after": last[0]}),
         most=max(COUNTED, number * size + 1),
     )
-    return _DECODER.decode(text)
+    rows = _DECODER.decode(text)
+    more = len(rows.messages) > size
+    shown = rows.messages[1:] if more else rows.messages  # the oldest only tells that more follow
+    if shown:
+        marks.keep(question, number, (shown[0].id,))
+    return msgspec.structs.replace(rows, messages=shown, more=more)
 
 
 def _id(name: str) -> sa.BindParameter[int]:
@@ -68,21 +83,16 @@ def _id(name: str) -> sa.BindParameter[int]:
 
 
 @cache
-def _page(everything: bool, without_department: bool) -> Query:
+def _page(everything: bool, without_department: bool, behind: bool) -> Query:
     """The statement for one kind of viewer, compiled once."""
     here = sa.and_(
         messages.c.company_id == _id("company"),
         messages.c.contact_id == _id("contact"),
         messages.c.ticket_id.in_(_tickets(everything, without_department)),
     )
-    newest = (
-        sa.select(*columns_of(messages, Message))
-        .where(here)
-        .order_by(messages.c.id.desc())
-        .limit(_id("size"))
-        .offset(_id("before"))
-        .cte("newest")
-    )
+    found = sa.select(*columns_of(messages, Message)).where(here)
+    found = found.where(messages.c.id < _id("after")) if behind else found.offset(_id("before"))
+    newest = found.order_by(messages.c.id.desc()).limit(_id("size")).cte("newest")
     counted = sa.select(sa.literal(1)).where(here).limit(_id("most")).subquery()
     return prepared(
         document(

@@ -82,10 +82,10 @@ async def list_contacts(ctx: Ctx, query: ContactQuery) -> ContactPage:
         tag_ids=tuple(TagId(tag) for tag in query.contact_tag),
         page=query.page_number,
     )
-    rows = await contact_lists.page(ctx.parts.database, ctx.company_id, wanted)
-    shown = await _shown(ctx, rows)
-    before = (wanted.page - 1) * wanted.page_size
-    return ContactPage(contacts=shown, count=rows.count, has_more=rows.count > before + len(shown))
+    rows = await contact_lists.page(
+        ctx.parts.database, ctx.company_id, wanted, marks=ctx.parts.marks
+    )
+    return ContactPage(contacts=await _shown(ctx, rows), count=rows.count, has_more=rows.more)
 
 
 @routes.get("/list")

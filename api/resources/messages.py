@@ -230,14 +230,15 @@ async def _page(ctx: Ctx, ticket: Ticket, shown: TicketView | None, number: int)
     """A page under its ticket: `shown` where it has just changed, else as it was read."""
     database, company_id = ctx.parts.database, ctx.company_id
     snapshot = await ctx.parts.snapshots.current(company_id)
-    rows = await message_pages.page(database, company_id, await viewer(ctx), ticket, number=number)
+    rows = await message_pages.page(
+        database, company_id, await viewer(ctx), ticket, number=number, marks=ctx.parts.marks
+    )
     if rows.contact is None:
         raise NotFound  # deleted since the ticket was read
     views = _views(rows, rows.contact, await _authors(ctx, rows.contact, rows), snapshot)
-    before = (number - 1) * message_pages.PAGE
     return MessagePage(
         messages=views,
         ticket=shown or ticket_view(ticket, rows.contact, rows.tags, snapshot),
         count=rows.count,
-        has_more=rows.count > before + len(views),
+        has_more=rows.more,
     )

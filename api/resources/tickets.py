@@ -215,14 +215,14 @@ async def _page(ctx: Ctx, query: TicketQuery, size: int, *, owned: bool = False)
         wanted,
         known=cards,
         counts=lists.counts,
+        marks=ctx.parts.marks,
     )
     lists.add(cards, page.rows, snapshot)
-    before = (wanted.page - 1) * size
     return TicketPage(
         # Encoded already: JSON does not tell a view from its text.
         tickets=cast("list[TicketView]", [cards[key] for key in page.keys]),
         count=page.count,
-        has_more=page.count > before + len(page.keys),
+        has_more=page.more,
     )
 
 

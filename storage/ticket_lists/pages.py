@@ -1,6 +1,7 @@
 """Pages of tickets: which ones in one round trip, and the rows of those that are not known yet."""
 
 from collections.abc import Collection
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
+from storage.bookmarks import Bookmarks
 from storage.commit_tables import company_stream
 from storage.contacts import Contact, contacts
 from storage.database import Database
@@ -41,6 +43,7 @@ class TicketKey(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: TicketId
+    updated_at: datetime
     written: str
     contact_written: str
     tags: tuple[TagId, ...]
@@ -55,11 +58,15 @@ class TicketRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TicketPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page: the keys of its tickets in order, the rows of those not known, the whole's size."""
+    """A page: the keys of its tickets in order, the rows of those not known, the whole's size.
+
+    `more` tells whether others follow.
+    """
 
     keys: list[TicketKey]
     rows: TicketRows
     count: int
+    more: bool
 
 
 class _Keys(msgspec.Struct):
@@ -81,6 +88,7 @@ async def page(
     *,
     known: Collection[TicketKey] = (),
     counts: Counts | None = None,
+    marks: Bookmarks | None = None,
 ) -> TicketPage:
     """One page of what `viewer` may see, newest change first.
 
@@ -88,24 +96,38 @@ async def page(
         known: keys of tickets whose rows the caller need not be told; when it knows all of them,
             the page takes one round trip, else two.
         counts: remembers how long the list is; without it every page counts.
+        marks: remember where the page before ended.
     """
     counts = counts or Counts()
     most = max(COUNTED, wanted.page * wanted.page_size + 1)  # enough to tell whether more follows
-    question = (company_id, viewer, msgspec.structs.replace(wanted, page=1), most)
+    question = (company_id, viewer, msgspec.structs.replace(wanted, page=1))
     values = values_of(company_id, viewer, wanted)
+    marks = marks or Bookmarks()
+    last = marks.before(question, wanted.page)
+    if last is not None:
+        del values["before"]
+        values |= {"after_at": last[0], "after_id": last[1]}
     query = _page(*shape_of(viewer, wanted), frozenset(values))
-    seen, count = counts.kept(question)
+    seen, count = counts.kept((*question, most))
     values |= {"most": most, "seen": seen}
     found = _KEYS.decode(await database.value(query, **query.chosen(values)))
     if found.count is not None:
         count = found.count
-        counts.keep(question, found.seq, count)
-    missing = [key.id for key in found.keys if key not in known]
+        counts.keep((*question, most), found.seq, count)
+    listed = found.keys[: wanted.page_size]
+    if listed:
+        marks.keep(question, wanted.page, (listed[-1].updated_at, listed[-1].id))
+    missing = [key.id for key in listed if key not in known]
     rows = await _some(database, company_id, missing) if missing else _NOTHING
     hidden = {ticket.id for ticket in rows.tickets if not may_see(viewer, ticket)}
     now = {key.id: key for key in rows.keys if key.id not in hidden}
-    keys = [key if key in known else now.get(key.id) for key in found.keys]
-    return TicketPage(keys=[key for key in keys if key is not None], rows=rows, count=count)
+    keys = [key if key in known else now.get(key.id) for key in listed]
+    return TicketPage(
+        keys=[key for key in keys if key is not None],
+        rows=rows,
+        count=count,
+        more=len(found.keys) > len(listed),
+    )
 
 
 async def one(database: Database, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
@@ -134,6 +156,8 @@ def _page(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Query:
     if wanted.status in ("closed", "search"):
         newest = ~_newer(whole)
         visible, whole = sa.and_(visible, newest), sa.and_(whole, newest)
+    if "after_id" in given:
+        visible = sa.and_(visible, _behind(wanted))
     listed = _listed(visible, columns, wanted, "before" in given).cte("listed")
     counted = sa.select(sa.literal(1)).where(whole).limit(_id("most")).subquery()
     count = sa.select(sa.func.count()).select_from(counted).scalar_subquery()
@@ -151,8 +175,8 @@ def _page(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Query:
 def _listed(
     visible: Condition, columns: tuple[str, ...], wanted: TicketFilter, later: bool
 ) -> AnySelect:
-    """The tickets of a page. Each status is read in list order from its index, then merged."""
-    size: sa.ColumnElement[int] = sa.literal_column(str(wanted.page_size))
+    """The tickets of a page and one more. Each status is read in list order, then merged."""
+    size: sa.ColumnElement[int] = sa.literal_column(str(wanted.page_size + 1))
     enough = size + _id("before") if later else size
     parts = [
         sa.select(_t.id, _t.contact_id, _t.updated_at, _WRITTEN)
@@ -168,6 +192,14 @@ def _listed(
     return page.offset(_id("before")) if later else page
 
 
+def _behind(wanted: TicketFilter) -> Condition:
+    """Behind the last ticket of the page before, in list order."""
+    here = sa.tuple_(_t.updated_at, _t.id)
+    at = sa.bindparam("after_at", type_=sa.DateTime(timezone=True))
+    last = sa.tuple_(at, _id("after_id"))
+    return here > last if wanted.oldest_first else here < last
+
+
 _WRITTEN: Final[sa.ColumnElement[str]] = sa.literal_column("tickets.xmin::text").label("written")
 
 
@@ -179,6 +211,7 @@ def _keys(listed: sa.CTE) -> AnySelect:
     )
     return sa.select(
         listed.c.id,
+        listed.c.updated_at,
         listed.c.written,
         sa.literal_column("contacts.xmin::text").label("contact_written"),
         sa.func.array(tagged.scalar_subquery()).label("tags"),
