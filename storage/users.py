@@ -288,6 +288,28 @@ async def first_admin(source: Statements, company_id: CompanyId) -> UserId:
     return UserId(found)
 
 
+_LOCK: Final = prepared(
+    sa.select(companies.c.id)
+    .where(companies.c.id == sa.bindparam("company", type_=sa.BigInteger))
+    .with_for_update(key_share=True)
+)
+_OTHER_ADMINS: Final = prepared(
+    sa.select(
+        sa.exists().where(
+            users.c.company_id == sa.bindparam("company", type_=sa.BigInteger),
+            users.c.id != sa.bindparam("row", type_=sa.BigInteger),
+            users.c.profile == "admin",
+        )
+    )
+)
+
+
+async def has_other_admins(tx: Tx, company_id: CompanyId, user_id: UserId) -> bool:
+    """Whether the company has an admin besides this user; stays true until `tx` ends."""
+    await tx.execute(_LOCK, company=company_id)
+    return bool(await tx.value(_OTHER_ADMINS, company=company_id, row=user_id))
+
+
 _EVERYBODY_OFFLINE: Final = prepared(
     sa.update(users).where(users.c.online).values(online=False, last_seen_at=sa.func.now())
 )

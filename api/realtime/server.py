@@ -204,24 +204,35 @@ class RealtimeServer:
         for channel in list(self._channels.values()):
             for member in channel.members((rooms.mainchannel(channel.company_id),)):
                 principal = member.principal
-                if principal is not None and principal.family == family:
-                    if isinstance(member, Socket):
-                        dismiss(member, NO_TOKEN)
-                    elif isinstance(member, Stream):
-                        member.end(NO_TOKEN)
+                mine = principal is not None and principal.family == family
+                if mine and isinstance(member, Socket):
+                    dismiss(member, NO_TOKEN)
+        for stream in self._streams_of(lambda who: who.family == family):
+            stream.end(NO_TOKEN)
 
     def revalidate_user(self, company_id: CompanyId, user_id: UserId) -> None:
         """A user's departments, profile or flags may have changed: if they did, its sockets
         connect again and get the rooms of today; if its session is gone, they are dropped.
         """
-        self._revalidate(company_id, rooms.user(user_id))
+        self._revalidate(company_id, rooms.user(user_id), with_streams=False)
+        mine = self._streams_of(lambda who: who.user_id == user_id and who.company_id == company_id)
+        for stream in mine:
+            self.spawn(stream.revalidate)
 
-    def _revalidate(self, company_id: CompanyId, room: str) -> None:
+    def _streams_of(self, matches: Callable[[Principal], bool]) -> list[Stream]:
+        """Streams are found here and not by rooms: one that subscribed to nothing acts as well."""
+        return [
+            stream
+            for stream in self._streams.values()
+            if stream.principal is not None and matches(stream.principal)
+        ]
+
+    def _revalidate(self, company_id: CompanyId, room: str, *, with_streams: bool = True) -> None:
         channel = self._channels.get(company_id)
         for member in channel.members((room,)) if channel else ():
             if isinstance(member, Socket):
                 self.spawn(self._inbound.revalidate, member)
-            elif isinstance(member, Stream):
+            elif with_streams and isinstance(member, Stream):
                 self.spawn(member.revalidate)
 
     # -- what the rules of `inbound` need --------------------------------------------------------

@@ -19,7 +19,7 @@ from storage.ids import ContactId, DepartmentId, MessageId, TicketId
 from storage.tickets import Ticket
 from storage.views import MessageView
 
-routes = Routes(tag="messages", missing="ERR_NO_MESSAGE_FOUND")
+routes = Routes(tag="messages", missing="ERR_NO_MESSAGE_FOUND", paid=True)
 
 
 class Forward(msgspec.Struct, kw_only=True, rename="camel"):

@@ -25,7 +25,7 @@ from api.resources.visibility import visible_ticket
 from storage.ids import TicketId
 from storage.views import MessageView
 
-routes = Routes("/messages", tag="messages", missing="ERR_NO_TICKET_FOUND")
+routes = Routes("/messages", tag="messages", missing="ERR_NO_TICKET_FOUND", paid=True)
 _KEY_TYPES = ("CPF", "CNPJ", "EMAIL", "PHONE", "EVP")
 
 

@@ -96,7 +96,7 @@ async def list_notes(ctx: Ctx, query: NoteQuery) -> list[NoteView]:
     return await shown(ctx, ctx.parts.database, found)
 
 
-logs = Routes("/tickets-log", tag="tickets", missing="ERR_NO_TICKET_FOUND")
+logs = Routes("/tickets-log", tag="tickets", missing="ERR_NO_TICKET_FOUND", paid=True)
 
 
 @logs.get("/{ticket_id}")

@@ -6,10 +6,11 @@ import msgspec
 from msgspec import UNSET, field
 
 from actors.events import UserChanged, UserRemoved
-from api.endpoint import Ctx, Id, Int, Named, Page, Routes, Short, Upload, admin
+from api.endpoint import Ctx, Int, Named, Page, Routes, Short, Upload, admin
 from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
 from storage import password_resets, users
+from storage.database import Tx
 from storage.errors import NotFound
 from storage.ids import DepartmentId, UserId
 from storage.users import NewUser, User, UserPatch
@@ -42,16 +43,6 @@ class UserBrief(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     profile: str
     online: bool
     department_ids: tuple[DepartmentId, ...] = field(name="queueIds")
-
-
-class Account(msgspec.Struct, kw_only=True, rename="camel"):
-    """A person to let in."""
-
-    name: Short
-    email: Short
-    password: Short
-    profile: Short = "user"
-    department_ids: list[Id] = field(name="queueIds", default_factory=list)
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -113,20 +104,24 @@ async def show(ctx: Ctx, user_id: UserId) -> UserView:
 
 
 @routes.post(guard=admin, limit="users")
-async def create(ctx: Ctx, body: Account) -> UserView:
-    """Let a person in."""
-    _check_account(body.email, body.password, body.profile)
-    hashed = await ctx.parts.auth.passwords.hash(body.password)
+async def create(ctx: Ctx, body: Body) -> UserView:
+    """Let a person in, with the rights the form gives."""
+    for place, value in (("$.name", body.name), ("$.email", body.email)):
+        if value is UNSET or not value.strip():
+            raise Invalid(Detail(place, "missing"))
+    patch, password = _patch(body)
+    _check_account(str(patch.email), password)
+    departments = () if patch.department_ids is UNSET else patch.department_ids
     new = NewUser(
-        name=body.name,
-        email=body.email.strip().lower(),
-        password_hash=hashed,
-        profile="admin" if body.profile == "admin" else "user",
-        department_ids=tuple(DepartmentId(item) for item in body.department_ids),
+        name=str(patch.name),
+        email=str(patch.email),
+        password_hash=await ctx.parts.auth.passwords.hash(password),
+        profile="user" if patch.profile is UNSET else patch.profile,
+        department_ids=departments,
     )
     await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
-        user = await users.create(tx, ctx.company_id, new)
+        user = await users.create(tx, ctx.company_id, new, patch)
         shown = await _shown(ctx, user, new.department_ids)
         tx.publish(UserChanged(company_id=ctx.company_id, user=shown, created=True))
         ctx.settle(tx, shown)
@@ -144,13 +139,15 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
         check_email(body.email)
     patch, password = _patch(body)
     if password:
-        _check_account(None, password, "user")
+        check_password(password)
         patch = msgspec.structs.replace(
             patch, password_hash=await ctx.parts.auth.passwords.hash(password)
         )
     await _check_rank(ctx, user_id)
     await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
+        if patch.profile == "user":
+            await _check_others(tx, ctx, user_id)
         user = await users.change(tx, ctx.company_id, user_id, patch)
         if password:
             await password_resets.forget(tx, ctx.company_id, user_id)
@@ -170,6 +167,7 @@ async def remove(ctx: Ctx, user_id: UserId) -> Removed:
     await _check_rank(ctx, user_id)
     await ctx.parts.auth.end_all(ctx.company_id, user_id, "deleted")
     async with ctx.parts.database.begin(ctx.company_id) as tx:
+        await _check_others(tx, ctx, user_id)
         await users.delete(tx, ctx.company_id, user_id)
         tx.publish(UserRemoved(company_id=ctx.company_id, user_id=user_id))
     return Removed()
@@ -204,6 +202,12 @@ async def set_picture(ctx: Ctx, user_id: UserId, uploads: tuple[Upload, ...]) ->
     await users.get(ctx.parts.database, ctx.company_id, user_id)
     kept = await stored(ctx, uploads)
     return Pictured(await _set(ctx, user_id, UserPatch(profile_image=kept["media_path"])))
+
+
+async def _check_others(tx: Tx, ctx: Ctx, user_id: UserId) -> None:
+    """Raises Invalid when the company would be left without an admin."""
+    if not await users.has_other_admins(tx, ctx.company_id, user_id):
+        raise Invalid(Detail("$.profile", "the company's only admin"))
 
 
 async def _check_rank(ctx: Ctx, user_id: UserId) -> None:
@@ -265,12 +269,9 @@ def check_email(email: str) -> None:
         raise Invalid(Detail("$.email", "not an address"))
 
 
-def _check_account(email: str | None, password: str, profile: str) -> None:
-    if email is not None:
-        check_email(email)
+def _check_account(email: str, password: str) -> None:
+    check_email(email)
     check_password(password)
-    if profile not in ("admin", "user"):
-        raise Invalid(Detail("$.profile", "admin or user"))
 
 
 def _kept(ctx: Ctx, user_id: UserId) -> str | None:

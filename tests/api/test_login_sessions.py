@@ -2,11 +2,15 @@
 
 import jwt
 import sqlalchemy as sa
+import trio
 
 from api.rate_limits import LoginThrottle
+from bench.examples.stream_client import connected
 from tests.api.conftest import World
 from tests.api.endpoint.conftest import Answer
+from tests.api.realtime.raw_client import RawClient, http
 from tests.api.test_auth import cookie_of, refresh
+from tests.api.test_stream_api import served
 
 
 async def sessions(world: World, token: str, query: str = "") -> list[dict[str, object]]:
@@ -183,3 +187,27 @@ async def test_nobody_switches_the_own_company_off(world: World):
     off = await world.call("PUT", path, {"status": False}, token=world.super)
     assert off.status == 400
     assert await is_in(world, world.super)
+
+
+async def test_logging_out_from_afar_ends_that_sessions_sockets_alone(world: World):
+    login = (await world.login("user@a.test")).json()["token"]
+    (session,) = [s for s in await sessions(world, login) if s["current"]]
+    with trio.fail_after(10):
+        async with served(world) as url, connected(url, world.a.user, _ignore) as own:
+            ask = f"GET /ws?token={login} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            ask += "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            ask += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            stream, head, rest = await http(int(url.rpartition(":")[2]), ask.encode())
+            async with stream:
+                theirs = RawClient(stream, rest)
+                assert b" 101 " in head  # it listens to nothing yet, and acts all the same
+                path = f"/auth/sessions/{session['id']}"
+                assert (await world.call("DELETE", path, token=world.a.admin)).status == 200
+                assert b"ERR_SESSION_EXPIRED" in await theirs.text()
+                assert await theirs.close_code() == 1008
+            shown = await own.ask("showTicket", ticketId=world.a.ticket_id)
+    assert shown["id"] == world.a.ticket_id
+
+
+def _ignore(_: object) -> None:
+    """These tests listen for nothing."""

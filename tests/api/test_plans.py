@@ -101,6 +101,15 @@ async def test_a_channel_that_the_plan_has_not_cannot_be_connected(
     assert answer.json()["details"] == [{"path": f"$.plan.{switch}", "message": "not in this plan"}]
 
 
+def test_tickets_messages_and_dashboards_are_for_companies_that_have_paid():
+    unpaid = {
+        endpoint.name
+        for endpoint in ALL
+        if endpoint.tag in ("tickets", "messages", "dashboard") and not endpoint.paid
+    }
+    assert not unpaid
+
+
 async def test_past_its_due_date_a_company_is_402_on_tickets_messages_and_dashboards(world: World):
     await change(world, dueDate=day(-2))
     for endpoint in PAID:

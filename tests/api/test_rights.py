@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import sqlalchemy as sa
+import trio
 
 from api.endpoint.declaration import Endpoint
 from tests.api.conftest import World
@@ -197,3 +198,70 @@ async def test_only_operators_touch_an_operators_account(world: World):
         assert (method, answer.status) == (method, 403)
     assert (await world.login("root@a.test")).status == 200
     assert (await world.call("PUT", path, {"name": "R"}, token=world.super)).status == 200
+
+
+async def test_a_new_user_has_the_rights_that_the_form_gives(world: World):
+    company = world.a
+    form = {
+        "name": "New",
+        "email": "new@a.test",
+        "password": "secret",
+        "profile": "user",
+        "queueIds": [company.department_id],
+        "allTicket": "enable",
+        "allHistoric": "enabled",
+        "showDashboard": "enabled",
+        "allowGroup": True,
+        "startWork": "00:00",
+        "endWork": "23:59",
+        "whatsappId": company.connection_id,
+        "defaultTheme": "dark",
+        "super": True,
+    }
+    made = await world.call("POST", "/users", form, token=company.admin)
+    assert made.status == 200, made
+    shown = made.json()
+    assert {queue["id"] for queue in shown["queues"]} == {company.department_id}
+    assert (shown["allTicket"], shown["allHistoric"]) == ("enable", "enabled")
+    assert (shown["allowGroup"], shown["whatsappId"]) == (True, company.connection_id)
+    login = (await world.login("new@a.test", "secret")).json()
+    assert (login["user"]["super"], login["user"]["defaultTheme"]) == (False, "dark")
+    assert (await world.call("GET", "/dashboard", token=login["token"])).status == 200
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"name": ""}, {"email": ""}, {"email": "x"}, {"password": "1234"}, {"profile": "owner"}],
+)
+async def test_an_account_that_does_not_fit_is_refused(world: World, changed: dict[str, str]):
+    form = {"name": "New", "email": "new@a.test", "password": "secret"} | changed
+    made = await world.call("POST", "/users", form, token=world.a.admin)
+    assert (made.status, made.json()["error"]) == (400, "ERR_VALIDATION")
+
+
+async def test_a_company_keeps_an_admin_whoever_is_faster(world: World):
+    company = world.b
+    second = {"name": "S", "email": "s@b.test", "password": "secret", "profile": "admin"}
+    other = (await world.call("POST", "/users", second, token=company.admin)).json()["id"]
+    answers = []
+
+    async def demote(user_id: int) -> None:
+        body = {"profile": "user"}
+        path = f"/users/{user_id}"
+        answers.append(await world.call("PUT", path, body, token=company.admin))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(demote, other)
+        nursery.start_soon(demote, company.admin_id)
+    admins = sa.text(
+        f"select count(*) from users where company_id = {company.id} and profile = 'admin'"
+    )
+    assert await world.app.parts.database.value(admins) == 1
+    assert sorted(answer.status for answer in answers) in ([200, 400], [200, 403])
+
+
+async def test_the_only_admin_stays_one(world: World):
+    path = f"/users/{world.b.admin_id}"
+    answer = await world.call("PUT", path, {"profile": "user"}, token=world.b.admin)
+    assert (answer.status, answer.json()["details"][0]["path"]) == (400, "$.profile")
+    assert (await world.call("PUT", path, {"profile": "admin"}, token=world.b.admin)).status == 200
