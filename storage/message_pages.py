@@ -1,6 +1,6 @@
 """Pages of a conversation: newest first inside, oldest first on the page, in one round trip."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -58,19 +58,20 @@ async def page(
     everything = viewer.is_admin or viewer.all_historic
     marks = marks or Bookmarks()
     question = ("messages", company_id, viewer, ticket.id, size)
-    last = marks.before(question, number)
-    text = await database.value(
-        _page(everything, viewer.all_ticket or ticket.is_group, last is not None),
-        company=company_id,
-        contact=ticket.contact_id,
-        connection=ticket.connection_id,
-        ticket=ticket.id,
-        **({} if everything else {"departments": list(viewer.department_ids)}),
-        size=size + 1,
-        **({"before": (number - 1) * size} if last is None else {"after": last[0]}),
-        most=max(COUNTED, number * size + 1),
-    )
-    rows = _DECODER.decode(text)
+    last = None if number == 1 else marks.before(question, number)
+    place = "first" if number == 1 else "counted" if last is None else "behind"
+    query = _page(everything, viewer.all_ticket or ticket.is_group, size, place)
+    values = {
+        "company": company_id,
+        "contact": ticket.contact_id,
+        "connection": ticket.connection_id,
+        "ticket": ticket.id,
+        "departments": list(viewer.department_ids),
+        "before": (number - 1) * size,
+        "after": None if last is None else last[0],
+        "most": max(COUNTED, number * size + 1),
+    }
+    rows = _DECODER.decode(await database.value(query, **query.chosen(values)))
     more = len(rows.messages) > size
     shown = rows.messages[1:] if more else rows.messages  # the oldest only tells that more follow
     if shown:
@@ -82,18 +83,29 @@ def _id(name: str) -> sa.BindParameter[int]:
     return sa.bindparam(name, type_=sa.BigInteger)
 
 
-@cache
-def _page(everything: bool, without_department: bool, behind: bool) -> Query:
-    """The statement for one kind of viewer, compiled once."""
+def _number(value: int) -> sa.ColumnElement[int]:
+    return sa.literal_column(str(value))
+
+
+@lru_cache(64)
+def _page(everything: bool, without_department: bool, size: int, place: str) -> Query:
+    """The statement for one kind of viewer, compiled once; one row more than is shown.
+
+    The first page, which is asked for most, has no number in it that Postgres would have to guess:
+    it plans that statement once, and a plan costs more than the page.
+    """
     here = sa.and_(
         messages.c.company_id == _id("company"),
         messages.c.contact_id == _id("contact"),
         messages.c.ticket_id.in_(_tickets(everything, without_department)),
     )
-    found = sa.select(*columns_of(messages, Message)).where(here)
-    found = found.where(messages.c.id < _id("after")) if behind else found.offset(_id("before"))
-    newest = found.order_by(messages.c.id.desc()).limit(_id("size")).cte("newest")
-    counted = sa.select(sa.literal(1)).where(here).limit(_id("most")).subquery()
+    chosen = sa.select(*columns_of(messages, Message)).where(here)
+    if place == "behind":
+        chosen = chosen.where(messages.c.id < _id("after"))
+    listed = chosen.order_by(messages.c.id.desc()).limit(_number(size + 1))
+    newest = (listed.offset(_id("before")) if place == "counted" else listed).cte("newest")
+    most = _number(COUNTED) if place == "first" else _id("most")
+    counted = sa.select(sa.literal(1)).where(here).limit(most).subquery()
     return prepared(
         document(
             messages=rows_of(sa.select(newest).order_by(newest.c.id)),

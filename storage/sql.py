@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import Executable, visitors
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
@@ -112,13 +112,26 @@ def prepared(statement: Executable) -> Query:
 
     Call as `database.one(BY_ID, id=7, into=Ticket)`. Lists are one parameter
     (`column == sa.any_(sa.bindparam("ids", type_=ARRAY(BigInteger)))`); IN expands per call and is
-    refused.
+    refused. What has no name is a constant and is written out in reads: Postgres' general plan,
+    made once, may then use an index that is only for rows with this value.
     """
+    if isinstance(statement, sa.Select | sa.CompoundSelect):
+        statement = cast("Executable", visitors.replacement_traverse(statement, {}, _constant))
     query = Query(statement, _compile(statement, None))
     if query.compiled.post_compile_params or query.compiled.literal_execute_params:
         message = "a prepared statement cannot expand IN: compare with sa.any_(array parameter)"
         raise TypeError(message)
     return query
+
+
+def _constant(element: Any, **_: object) -> ColumnElement[Any] | None:
+    """The SQL of a value without a name, where it is one that needs no parameter."""
+    if not isinstance(element, BindParameter) or not element.unique or element.expanding:
+        return None
+    if type(element.value) not in (str, int, bool):
+        return None
+    text = str(element.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
+    return sa.literal_column(text, element.type)
 
 
 _shapes: dict[Any, Query] = {}

@@ -27,6 +27,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the indexes and the column."""
-    for name in INDEXES:
-        op.execute(f"DROP INDEX {name}")
+    with op.get_context().autocommit_block():
+        for name in INDEXES:
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     op.execute("ALTER TABLE ticket_trackings DROP COLUMN first_reply_at")

@@ -61,6 +61,25 @@ def test_parameters_are_bound_in_the_order_of_the_text() -> None:
     assert "$2" in query.sql
 
 
+def test_constants_of_a_read_are_written_out_and_named_values_never() -> None:
+    named = sa.bindparam("kind", "small", type_=sa.Text)
+    query = prepared(
+        sa.select(things.c.id)
+        .where(things.c.kind == "it's :big %", things.c.id > 7, things.c.kind != named)
+        .limit(3)
+    )
+    assert query.arguments({"kind": "x"}) == ["x"]
+    assert "'it''s :big %'" in query.sql
+    assert "> 7" in query.sql
+    assert "LIMIT 3" in query.sql
+
+
+async def test_a_constant_with_every_awkward_letter_is_found(database: Database) -> None:
+    awkward = 'it\'s :a %s %% $1 \\ "é"\n😀'
+    query = prepared(sa.select(sa.literal(awkward) == sa.bindparam("given", type_=sa.Text)))
+    assert await database.value(query, given=awkward) is True
+
+
 def test_one_name_used_twice_is_one_parameter() -> None:
     x = sa.bindparam("x", type_=sa.BigInteger)
     query = prepared(sa.select(things.c.id).where(sa.or_(things.c.id == x, things.c.id == x + 1)))
