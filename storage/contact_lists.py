@@ -149,7 +149,8 @@ def _page(given: frozenset[str]) -> Query:
             contacts=rows_of(sa.select(listed).order_by(by_name(listed.c.name), listed.c.id)),
             **_beside(sa.select(listed.c.id)),
             count=sa.select(sa.func.count()).select_from(counted).scalar_subquery(),
-        )
+        ),
+        fresh="text" in given,
     )
 
 

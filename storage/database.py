@@ -17,7 +17,7 @@ from storage.errors import NotFound, OutcomeUnknown, StorageError
 from storage.events import DomainEvent, Publisher
 from storage.ids import CompanyId
 from storage.pool import Lease, Pool
-from storage.sql import Query, bound, fetch_all, fetch_status, rows_affected
+from storage.sql import Query, bound, fetch_status, fetching, rows_affected
 from storage.sqlstates import outcome_unknown, translated
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -162,7 +162,7 @@ class Tx(Statements):
         if self._lease is None:
             message = "this transaction is not open"
             raise RuntimeError(message)
-        run = fetch_status if status else fetch_all
+        run = fetch_status if status else fetching(query)
         result = await self._lease.run(run, query.sql, args, shield=not query.is_read)
         if self._act is not None and query.effect is not None:
             self._changes += _changed(query.effect, result)
@@ -262,7 +262,7 @@ class Database(Statements):
         return Tx(self, company_id)
 
     async def _run(self, query: Query, args: list[Any], *, status: bool) -> Any:
-        run = fetch_status if status else fetch_all
+        run = fetch_status if status else fetching(query)
         return await self.pool.run(run, query.sql, args, read=query.is_read)
 
 

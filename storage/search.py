@@ -24,7 +24,9 @@ def one_of(column: sa.ColumnElement[Any], values: object, kind: Any) -> sa.Colum
 
 
 def digits_of(text: str) -> str:
-    """The digits of `text`, in its order."""
+    """The digits of a text that may be a number, in its order; a text with letters is none."""
+    if any(letter.isalpha() for letter in text):
+        return ""
     return "".join(letter for letter in text if letter.isascii() and letter.isdigit())
 
 

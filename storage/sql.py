@@ -4,7 +4,7 @@ Core is the one truth about tables; its own engine layers cost ten times the que
 are compiled here and run by the driver directly.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -45,16 +45,21 @@ class Query:
         "_slots",
         "compiled",
         "effect",
+        "fresh",
         "is_read",
         "required",
         "sql",
     )
 
-    def __init__(self, statement: Executable, compiled: SQLCompiler) -> None:
+    def __init__(
+        self, statement: Executable, compiled: SQLCompiler, *, fresh: bool = False
+    ) -> None:
         if compiled.insert_prefetch or compiled.update_prefetch:
             message = "Python-side column defaults are not run here: use server_default"
             raise TypeError(message)
         self.compiled = compiled
+        self.fresh = fresh
+        """Whether Postgres plans every call for its values."""
         self.sql = str(compiled)
         self.is_read = _is_read(statement, compiled)
         self.effect = _effect(statement)
@@ -107,17 +112,20 @@ class Query:
         return args
 
 
-def prepared(statement: Executable) -> Query:
+def prepared(statement: Executable, *, fresh: bool = False) -> Query:
     """Compile once, at import: `BY_ID = prepared(sa.select(t).where(t.c.id == sa.bindparam("id")))`.
 
     Call as `database.one(BY_ID, id=7, into=Ticket)`. Lists are one parameter
     (`column == sa.any_(sa.bindparam("ids", type_=ARRAY(BigInteger)))`); IN expands per call and is
     refused. What has no name is a constant and is written out in reads: Postgres' general plan,
     made once, may then use an index that is only for rows with this value.
+
+    Where the best plan depends on the named values (a rare word, or a common one) `fresh` has the
+    statement planned for each call, for one more round trip.
     """
     if isinstance(statement, sa.Select | sa.CompoundSelect):
         statement = cast("Executable", visitors.replacement_traverse(statement, {}, _constant))
-    query = Query(statement, _compile(statement, None))
+    query = Query(statement, _compile(statement, None), fresh=fresh)
     if query.compiled.post_compile_params or query.compiled.literal_execute_params:
         message = "a prepared statement cannot expand IN: compare with sa.any_(array parameter)"
         raise TypeError(message)
@@ -206,6 +214,18 @@ def _processor(bind: BindParameter[Any]) -> Processor:
 async def fetch_all(connection: AsyncpgConnection, sql: str, args: list[Any]) -> list[Any]:
     """Run and return every row; on the loop thread."""
     return await connection.fetch(sql, *args)
+
+
+async def fetch_fresh(connection: AsyncpgConnection, sql: str, args: list[Any]) -> list[Any]:
+    """The same, planned for these very arguments: the unnamed statement is never planned twice."""
+    statement = await connection.prepare(sql, name="")
+    rows: list[Any] = await statement.fetch(*args)
+    return rows
+
+
+def fetching(query: Query) -> Callable[[AsyncpgConnection, str, list[Any]], Awaitable[list[Any]]]:
+    """What runs a query and returns its rows."""
+    return fetch_fresh if query.fresh else fetch_all
 
 
 async def fetch_status(connection: AsyncpgConnection, sql: str, args: list[Any]) -> str:

@@ -168,7 +168,8 @@ def _page(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Query:
             keys=rows_of(_keys(listed).order_by(*_order(listed.c, wanted))),
             seq=now,
             count=sa.case((now != _id("seen"), count)),
-        )
+        ),
+        fresh="text" in given,
     )
 
 

@@ -16,6 +16,7 @@ async def test_contacts_are_found_by_name_without_accents_and_by_digits(
     cases = {
         "joao": [joao.id],
         "(4499)": [joao.id],
+        "joão 4": [],
         "_100%": [joao.id],
         "_": [joao.id],
         "nobody": [],

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from storage import contact_lists, messages, ticket_lists
 from storage.contact_lists import ContactFilter
-from storage.database import Database
+from storage.database import Database, open_database
 from storage.ids import TicketId, UserId
 from storage.sql import Query
 from storage.ticket_lists import TicketFilter, Viewer, pages
@@ -117,3 +117,15 @@ async def test_a_text_that_very_many_contain_is_looked_for_in_the_newest(
         assert set(await search(database, place, "dia", search_messages=True)) == set(people[1:])
     finally:
         pages._page.cache_clear()
+
+
+async def test_a_search_is_planned_for_its_text_and_a_plain_list_once_for_all(dsn: str) -> None:
+    kept = sa.text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE :like")
+    async with open_database(dsn, pool=1) as database:
+        place = await found(database, "a")
+        for text in ("rare", "", "common", ""):
+            wanted = ContactFilter(search=text)
+            await contact_lists.page(database, place.company_id, wanted)
+            await search(database, place, text, search_messages=True)
+        assert await database.value(kept.bindparams(like="%contact_wallets%")) == 1
+        assert await database.value(kept.bindparams(like="%talks%")) == 0
