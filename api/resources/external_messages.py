@@ -16,6 +16,7 @@ from api.resources.asking import ask
 from api.resources.attachments import attached
 from api.resources.linked_pictures import linked_picture
 from api.resources.messages import Quoted
+from storage import api_usages
 from storage.connections import Connection, network
 from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
 from storage.snapshots import CompanySnapshot
@@ -120,6 +121,9 @@ async def _delivered(
         await _send(ctx, contact_id, ticket_id, body, content, caption, file, place)
         for place, (content, caption, file) in enumerate(ready)
     ]
+    for _, _, file in ready:
+        kind = "text" if file is None else file.mime
+        await api_usages.count(ctx.parts.database, ctx.company_id, kind)
     if body.close_ticket:
         await ask(ctx, _change(ctx, contact_id, ticket_id, status="closed", farewell=False))
     return Sent(ticket_id=ticket_id, message_ids=tuple(message.id for message in sent))

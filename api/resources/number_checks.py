@@ -7,6 +7,7 @@ from actors.channels.base import NumberLookup
 from api.endpoint import Ctx, Id, Reply, Routes, Short, program
 from api.errors import Detail, NotAvailable
 from api.resources.external_messages import connection_of, number_of
+from storage import api_usages
 from storage.connections import Connection
 
 routes = Routes("/api/messages", tag="external", feature="use_external_api", paid=True)
@@ -36,6 +37,7 @@ async def check(ctx: Ctx, body: Asked) -> Reply[Checked]:
     own = connection_of(ctx, await ctx.snapshot(), body.connection_id)
     number = number_of(body.number)
     lookup = _lookup(ctx, own)
+    await api_usages.count(ctx.parts.database, ctx.company_id, "check")
     account = await ctx.parts.accounts.account(ctx.company_id, own.id)
     if not await lookup.knows(account, number):
         missing = Checked(exists_in_whatsapp=False, number=number, error="ERR_WAPP_INVALID_CONTACT")

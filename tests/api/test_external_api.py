@@ -8,6 +8,7 @@ import trio
 
 from actors.http import HttpClient, HttpFailure, HttpReply, HttpRequest
 from api.resources.number_checks import formatted
+from storage import api_usages
 from tests.api.conftest import Company, World
 from tests.api.endpoint.conftest import Answer
 
@@ -292,3 +293,13 @@ async def test_what_is_no_picture_is_not_sent(
     monkeypatch.setattr(HttpClient, "call", call)
     refused = await link(world, "https://pictures.example.com/a.png")
     assert (refused.status, refused.json()["details"][0]["message"]) == (400, message)
+
+
+async def test_uses_are_counted_by_day_and_kind(world: World):
+    await send(world, world.a.api_token, {"number": NUMBER, "body": "one"})
+    await send(world, world.a.program, {"number": NUMBER, "body": "two"})
+    await world.call("POST", CHECK, {"number": NUMBER}, token=world.a.api_token)
+    await send(world, world.a.api_token, {"number": "", "body": "refused"})
+    (day,) = await api_usages.rows.all_of(world.app.parts.database, world.a.id)
+    assert (day.used_total, day.used_text, day.used_check_number) == (3, 2, 1)
+    assert await api_usages.rows.all_of(world.app.parts.database, world.b.id) == []
