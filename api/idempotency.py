@@ -20,7 +20,7 @@ import trio
 
 from api.errors import AnswerLost, BadRequest, InUse, KeyReused, problem
 from api.http_types import Request, Response
-from storage import idempotency
+from storage import faults, idempotency
 from storage.acts import Once
 from storage.database import Database, Tx
 from storage.idempotency import IdempotencyKey
@@ -80,6 +80,7 @@ class Idempotency:
             return self._replayed(found, digest)
         try:
             response = await work(key)
+            faults.hit("http.worked")
         except Exception as error:
             shown = problem(error)
             if shown.status >= 500 or shown.status == 429:

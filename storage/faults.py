@@ -20,7 +20,7 @@ POINTS = frozenset(
     f"{group}.{point}"
     for group, points in {
         "writer": ("taken fenced claimed before_commit commit_sent commit_replied acked published"),
-        "http": "before_200",
+        "http": "worked before_200",
         "send": "before_mark marked written replied before_sent_commit",
         "actor": "loaded decided",
         "takeover": "bumped",

@@ -135,7 +135,7 @@ class Server:
 
     def said(self) -> str:
         """Everything that all its lives have logged."""
-        return self._log.read_text(errors="replace")
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
 
 class FakeGraph:

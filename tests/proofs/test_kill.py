@@ -30,6 +30,7 @@ PASSES = {
     "writer.commit_replied": 40,
     "writer.acked": 40,
     "writer.published": 40,
+    "http.worked": 20,
     "http.before_200": 150,
     "send.before_mark": 12,
     "send.marked": 12,
