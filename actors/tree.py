@@ -19,7 +19,7 @@ from actors.revival import PgEventLog
 from actors.router.actor import router_actor
 from actors.router.ports import RouterPorts
 from actors.sessions.actor import session_actor
-from actors.sessions.ports import SessionPorts
+from actors.sessions.ports import MediaLimit, SessionPorts, no_smaller_limit
 from actors.stores import PgContacts, PgDeadLetters, PgOutbox, PgTickets
 from actors.tickets.actor import ticket_actor
 from actors.tickets.ports import TicketPorts
@@ -54,7 +54,7 @@ class DomainPorts(msgspec.Struct, kw_only=True):
     channels: Channels
     box: SecretBox
     media: MediaStore | None = None
-    media_limit: int = 64 * 1024 * 1024
+    media_limit: MediaLimit = no_smaller_limit
     epoch: int = 0
     patience: float = 30.0
     reconcile: float = 600.0

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 from typing import cast
 
@@ -51,6 +52,7 @@ from storage.migrate import upgrade
 from storage.owner import Owner, owner_lock
 from storage.public_urls import PublicUrls
 from storage.secrets import SecretBox
+from storage.settings import file_limit
 from storage.snapshots import CompanySnapshot, load_snapshot
 from storage.writer import GroupWriter, open_writer
 
@@ -147,7 +149,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                 channels=channels,
                 box=box,
                 media=media,
-                media_limit=settings.upload_limit,
+                media_limit=partial(file_limit, database, "downloadLimit", settings.upload_limit),
                 epoch=max(owner.epochs.values()),
             )
             # The nursery is inside: what it cancels must not cut the system's drain short.

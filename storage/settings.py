@@ -106,11 +106,11 @@ def _place(company_id: CompanyId, key: str) -> str:
     return f"settings.{key}:{company_id}"
 
 
-async def upload_limit(database: Database, most: int) -> int:
-    """Installation-wide: the largest file that people may send, in bytes; the setting is in MiB.
+async def file_limit(database: Database, key: str, most: int) -> int:
+    """Installation-wide: the largest file in bytes by `uploadLimit` or `downloadLimit`, in MiB.
 
-    Without one, and never more than, `most`.
+    Never more than `most`, which holds where nothing is set.
     """
-    text = (await value_of(database, INSTALLATION, "uploadLimit")).strip()
+    text = (await value_of(database, INSTALLATION, key)).strip()
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     return min(wanted * 1024 * 1024, most) if wanted else most

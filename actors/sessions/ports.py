@@ -1,6 +1,6 @@
 """What sessions and the relay need from the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -67,11 +67,20 @@ class Accounts(Protocol):
         ...
 
 
+MediaLimit = Callable[[], Awaitable[int]]
+"""The largest inbound file in bytes, as it is set now."""
+
+
+async def no_smaller_limit() -> int:
+    """What holds where nobody sets a limit."""
+    return 64 * 1024 * 1024
+
+
 class SessionPorts(msgspec.Struct, kw_only=True):
     """Everything a session uses, shared by all of them.
 
-    `epoch` is this process's ownership number, stored with every send it begins. `media_limit` is
-    in bytes. `patience` is how long a doubtful send holds its conversation back, `reconcile` how
+    `epoch` is this process's ownership number, stored with every send it begins. `media_limit`
+    is asked before each download. `patience` is how long a doubtful send holds its conversation back, `reconcile` how
     long a report may resolve it before the policy does, both in seconds; of the latter only those
     count in which reports could come in.
     """
@@ -83,7 +92,7 @@ class SessionPorts(msgspec.Struct, kw_only=True):
     channels: Channels
     accounts: Accounts
     media: MediaStore | None = None
-    media_limit: int = 64 * 1024 * 1024
+    media_limit: MediaLimit = no_smaller_limit
     epoch: int = 0
     patience: float = 30.0
     reconcile: float = 600.0

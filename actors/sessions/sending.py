@@ -347,9 +347,11 @@ class Sender:
         if store is None:
             await self._failed(send, "failed", {"code": "ERR_WAPP_DOWNLOAD_MEDIA"})
             return None
-        outcome = await fetch_inbound(
-            self._channel, store, self.account, media, limit=self._ports.media_limit
-        )
+        try:
+            limit = await self._ports.media_limit()
+        except Retryable as error:
+            return max(error.retry_after, FIRST_PAUSE)
+        outcome = await fetch_inbound(self._channel, store, self.account, media, limit=limit)
         if isinstance(outcome, MediaFailed):
             error_: Error = {"code": "ERR_WAPP_DOWNLOAD_MEDIA", "message": outcome.reason}
             attempt = send.row.attempt + 1

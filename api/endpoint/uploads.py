@@ -19,7 +19,9 @@ async def stored(ctx: Ctx, uploads: tuple[Upload, ...]) -> dict[str, Any]:
 
 async def kept(ctx: Ctx, upload: Upload) -> StoredMedia:
     """An upload in the company's media store. Raises TooLarge."""
-    limit = await settings.upload_limit(ctx.parts.database, ctx.parts.settings.upload_limit)
+    limit = await settings.file_limit(
+        ctx.parts.database, "uploadLimit", ctx.parts.settings.upload_limit
+    )
     try:
         return await ctx.parts.media.put(
             ctx.company_id, upload.chunks(), limit=limit, claimed=upload.content_type

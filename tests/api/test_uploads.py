@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
+from actors.channels.base import Account, FetchFailed, Identity, Media
 from actors.media import LocalMediaStore
 from tests.api.conftest import World
 from tests.api.test_conversations import messages
@@ -102,3 +105,27 @@ async def test_a_greeting_has_a_file_and_loses_it(world: World):
     assert changed["mediaPath"] == shown["mediaPath"]
     assert (await world.call("DELETE", f"{path}/media-upload", token=world.a.admin)).status == 200
     assert (await world.call("GET", path, token=world.a.user)).json()["mediaPath"] is None
+
+
+async def test_inbound_files_over_the_installations_limit_are_not_brought_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+
+    async def fetch(account: Any, media: Media, *, limit: int) -> tuple[bytes, str]:
+        asked.append(limit)
+        message = f"larger than {limit}"
+        raise FetchFailed(message, permanent=True)
+
+    monkeypatch.setattr(world.app.simulator, "fetch", fetch)
+    body = {"value": "2"}
+    answer = await world.call("PUT", "/settings/downloadLimit", body, token=world.super)
+    assert answer.status == 200, answer
+    a, simulator = world.a, world.app.simulator
+    account = Account(connection_id=a.connection_id, company_id=a.id, external_id="sim")
+    sender = Identity(phone="5511900000009")
+    picture = simulator.text(sender, "", media=Media(kind="image", id="1", filename="x.png"))
+    await simulator.receive(account, sender, "Customer", [picture])
+    while not asked:
+        await trio.testing.wait_all_tasks_blocked(0.01)
+    assert asked == [2 * 1024 * 1024]
