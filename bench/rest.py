@@ -18,6 +18,7 @@ import trio
 
 from api.settings import read_settings
 from bench.inbound import percentile
+from bench.inbound_profile import profiling, report
 from bench.inbound_run import Reading, child, read, server
 from bench.inbound_seed import Seeded, Shape, seed
 from bench.load.requester import Asked, Findings, Plan
@@ -94,11 +95,19 @@ class Meter:
         return read(self.pid, self.port, self.postgres), trio.run(transactions, self.dsn)
 
 
-def measured(name: str, asked: list[Asked], meter: Meter, seconds: float, open_at: int) -> Case:
+def measured(
+    name: str,
+    asked: list[Asked],
+    meter: Meter,
+    seconds: float,
+    open_at: int,
+    profile: Path | None = None,
+) -> Case:
     """One case, after a short warm-up that is not counted."""
     run(Plan(port=meter.port, asked=asked, seconds=min(1.0, seconds), concurrency=open_at))
     before, began = meter.take()
-    found = run(Plan(port=meter.port, asked=asked, seconds=seconds, concurrency=open_at))
+    with profiling(meter.pid, seconds, profile):
+        found = run(Plan(port=meter.port, asked=asked, seconds=seconds, concurrency=open_at))
     after, ended = meter.take()
     count = max(len(found.latencies_ms), 1)
     batches = after.batches - before.batches
@@ -137,11 +146,15 @@ def bench(options: argparse.Namespace, say: Callable[[Case], None]) -> list[Case
             with server(settings, postgres.dsn, direct=False) as (running, port):
                 meter = Meter(running.process.pid, port, postgres)
                 for name, asked in cases(world, tickets).items():
-                    if options.case in name:
-                        found.append(
-                            measured(name, asked, meter, options.seconds, options.concurrency)
-                        )
-                        say(found[-1])
+                    if options.case not in name:
+                        continue
+                    figures = measured(
+                        name, asked, meter, options.seconds, options.concurrency, options.profile
+                    )
+                    found.append(figures)
+                    say(figures)
+                    if options.profile and options.profile.exists():
+                        print("\n".join(report(options.profile)), flush=True)
             return found
         finally:
             postgres.stop()
@@ -165,6 +178,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each case")
     parser.add_argument("--case", default="", help="only cases whose name has this in it")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--profile", type=Path, metavar="FILE", help="py-spy's stacks of each case, summed up"
+    )
     options = parser.parse_args(arguments)
     print(
         f"{'case':20} {'req/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'cpu ms':>8} {'pg ms':>8}"
