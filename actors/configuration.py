@@ -14,17 +14,17 @@ from actors.events import (
 )
 from storage.events import DomainEvent
 from storage.ids import CompanyId
-from storage.snapshots import GRACE, CompanySnapshot
+from storage.snapshots import GRACE, HELD, CompanySnapshot
 
 CONFIGURATION = (
-    RecordChanged,
     ConnectionChanged,
     ConnectionRemoved,
     SessionChanged,
     UserChanged,
     UserRemoved,
 )
-"""The events after which a company's snapshot is loaded again before the next decision."""
+"""With `RecordChanged` of what a snapshot holds, the events after which a company's is loaded
+again before the next decision."""
 
 
 class SnapshotCache:
@@ -78,6 +78,9 @@ class SnapshotCache:
         for _, event in pairs:
             if isinstance(event, CONFIGURATION):
                 self.invalidate(event.company_id)
-            if isinstance(event, RecordChanged) and event.record_id == GRACE:
+            elif isinstance(event, RecordChanged) and event.noun in HELD:
+                self.invalidate(event.company_id)
+                if event.record_id != GRACE:
+                    continue
                 for company_id in [*self._fresh, *self._loading]:
                     self.invalidate(company_id)

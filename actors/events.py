@@ -219,7 +219,7 @@ class RecordChanged(DomainEvent, frozen=True, kw_only=True):
     """A plain configuration row (department, setting, tag, quick reply …) was written.
 
     `noun` is the singular English noun of the row, `action` one of create, update, delete;
-    `record` is its view (None when deleted). Configuration snapshots reload on it.
+    `record` is its view (None when deleted). Configuration snapshots reload on the nouns they hold.
     """
 
     kind: ClassVar[str] = "record.changed"

@@ -25,6 +25,10 @@ GRACE: Final = "gracePeriod"
 """The installation's setting that every company's snapshot holds."""
 
 
+HELD: Final = frozenset(("company", "company_settings", "department", "plan", "setting", "tag"))
+"""The nouns whose rows a snapshot holds; connections and users have events of their own."""
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """What decisions and views need of a user."""
 

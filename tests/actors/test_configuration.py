@@ -1,14 +1,19 @@
 """The configuration cache: one load for all who wait, never an old one after a committed write."""
 
+import re
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.configuration import SnapshotCache
 from actors.events import ContactRemoved, RecordChanged
+from storage import snapshots
 from storage.errors import DatabaseUnavailable
+from storage.events import DomainEvent
 from storage.ids import CompanyId, ContactId
-from storage.snapshots import CompanySnapshot
+from storage.snapshots import HELD, CompanySnapshot
+from storage.tables import ALL
 from tests.actors.company import COMPANY, snapshot
 
 OTHER = CompanyId(2)
@@ -67,14 +72,39 @@ async def test_a_change_during_a_load_discards_what_it_brings() -> None:
     assert source.loads == [COMPANY, COMPANY]
 
 
-async def test_events_about_contacts_and_tickets_change_nothing() -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        ContactRemoved(company_id=COMPANY, contact_id=ContactId(1)),
+        RecordChanged(company_id=COMPANY, noun="quick_message", action="update", record_id=1),
+        RecordChanged(company_id=COMPANY, noun="ticket_note", action="create", record_id=1),
+    ],
+)
+async def test_events_about_what_a_snapshot_does_not_hold_change_nothing(
+    event: DomainEvent,
+) -> None:
     source = Source()
     source.gate.set()
     cache = SnapshotCache(source.load)
     kept = await cache.current(COMPANY)
-    event = ContactRemoved(company_id=COMPANY, contact_id=ContactId(1))
     cache.published([(1, event)])
     assert cache.peek(COMPANY) is kept
+
+
+def test_every_table_of_a_snapshot_has_its_noun_among_those_held() -> None:
+    """A table that a snapshot comes to hold must bring the noun of its events along."""
+    own_events = {"connections", "connection_departments", "users", "user_departments"}
+    nouns = {
+        "companies": "company",
+        "company_settings": "company_settings",
+        "departments": "department",
+        "plans": "plan",
+        "settings": "setting",
+        "tags": "tag",
+    }
+    read = set(re.findall(r"\b(?:FROM|JOIN) ([a-z_]+)", snapshots._LOAD.sql))
+    tables = {table.name for table in ALL}
+    assert {nouns.get(name, name) for name in (read & tables) - own_events} == HELD
 
 
 async def test_a_failed_load_fails_its_waiter_and_the_next_one_tries_again() -> None:
