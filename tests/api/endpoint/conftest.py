@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import trio
 
+from api.audit import Audit
 from api.endpoint.asgi import Dispatcher
 from api.endpoint.declaration import Endpoint
 from api.endpoint.table import RouteTable
@@ -131,6 +132,7 @@ def serve() -> Callable[[Iterable[Endpoint]], Client]:
             settings=SimpleNamespace(**values),
             auth=SimpleNamespace(authenticate=authenticate),
             metrics=Metrics(),
+            audit=Audit("key"),
         )
 
         async def fallback(scope: Any, receive: Any, send: Any) -> None:
