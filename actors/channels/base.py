@@ -4,6 +4,7 @@ A provider is pure functions and a capability list (`Provider`); `actors/http.py
 The actors see a `Channel`, which adds sending; the simulator implements that directly.
 """
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -177,4 +178,13 @@ class NumberLookup(Protocol):
 
     async def knows(self, account: Account, number: str) -> bool:
         """Whether somebody is reached under these digits."""
+        ...
+
+
+@runtime_checkable
+class AddressBook(Protocol):
+    """A channel that can read the contacts saved on an account's phone; few networks can."""
+
+    async def saved_contacts(self, account: Account) -> Sequence[SharedContact]:
+        """The people of the phone's address book. Raises actors.http.FetchFailed."""
         ...

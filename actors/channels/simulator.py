@@ -30,6 +30,7 @@ from actors.channels.base import (
     Parsed,
     Rejected,
     SendResult,
+    SharedContact,
     Unparsed,
 )
 from actors.channels.simulator_files import sample_file
@@ -155,6 +156,7 @@ class Simulator:
         self._wake = trio.Event()
         self._watchers: list[Callable[[Sent], None]] = []
         self.sent: OrderedDict[str, Sent] = OrderedDict()
+        self.address_book: tuple[SharedContact, ...] = ()
         self.distinct = 0
         self.attempts = 0
 
@@ -187,6 +189,11 @@ class Simulator:
         """Whoever has a number of a real one's length is here."""
         await trio.lowlevel.checkpoint()
         return number.isdigit() and 8 <= len(number) <= 15
+
+    async def saved_contacts(self, account: Account) -> Sequence[SharedContact]:
+        """Whom `address_book` holds, on every account's phone."""
+        await trio.lowlevel.checkpoint()
+        return self.address_book
 
     def new_provider_id(self) -> str:
         """A fresh random id."""

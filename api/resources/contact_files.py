@@ -4,21 +4,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec import field
 
+from actors.channels.base import AddressBook, FetchFailed, SharedContact
+from actors.errors import NoDefaultConnection, UnknownConnection
 from actors.router import MOST_IMPORTED, EnsureContact, ImportContacts, NewContact
-from api.endpoint import Ctx, Routes, Short, Stream, Upload, admin, user
-from api.errors import Detail, Invalid
+from api.endpoint import Ctx, Id, Routes, Short, Stream, Upload, admin, user
+from api.errors import Detail, Invalid, Missing, NotAvailable
 from api.resources import contacts as contact_book
 from api.resources.spreadsheets import (
     ExportQuery,
     LineError,
+    Person,
     digits,
     exported,
     people_in,
     tag_names,
 )
 from storage import contacts, tags
-from storage.ids import ContactId, TagId
+from storage.ids import ConnectionId, ContactId, TagId
 from storage.tags import TagPatch
 from storage.views import ContactView
 
@@ -34,6 +38,20 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     known: int
     failed: list[LineError]
+
+
+class Phone(msgspec.Struct, kw_only=True):
+    """Whose address book is read; the default connection's where none is named."""
+
+    connection_id: Id | None = field(name="whatsappId", default=None)
+
+
+class PhoneReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an address book."""
+
+    message: str = "contacts imported"
+    created: int
+    known: int
 
 
 class Entry(msgspec.Struct, kw_only=True, rename="camel"):
@@ -71,15 +89,59 @@ async def import_file(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
     created = 0
     for start in range(0, len(found.people), MOST_IMPORTED):
         batch = found.people[start : start + MOST_IMPORTED]
-        people = tuple(NewContact(name=p.name, number=p.number, email=p.email) for p in batch)
         stored = await ctx.parts.system.ask(
-            ImportContacts(company_id=ctx.company_id, contacts=people)
+            ImportContacts(company_id=ctx.company_id, contacts=_new(batch))
         )
         created += stored.created
         tagged = {stored.contact_ids[person.number]: person.tags for person in batch}
         await _tag(ctx, {contact_id: names for contact_id, names in tagged.items() if names})
     known = len(found.people) - created + found.repeated
     return ImportReport(created=created, known=known, failed=found.failed)
+
+
+def _new(people: Sequence[Person]) -> tuple[NewContact, ...]:
+    return tuple(NewContact(name=p.name, number=p.number, email=p.email) for p in people)
+
+
+@routes.post("/contacts/import", deadline=300.0)
+async def import_phone(ctx: Ctx, body: Phone) -> PhoneReport:
+    """Store the people of a phone's address book; 501 where its channel cannot read that."""
+    snapshot = await ctx.snapshot()
+    if body.connection_id is None:
+        own = snapshot.default_connection()
+    else:
+        own = snapshot.connections.get(ConnectionId(body.connection_id))
+        if own is None:
+            raise UnknownConnection(str(body.connection_id))
+    if own is None:
+        raise NoDefaultConnection(str(ctx.company_id))
+    channels = ctx.parts.channels
+    channel: object = channels.get(own.channel) if own.channel in channels else None
+    if not isinstance(channel, AddressBook):
+        raise NotAvailable(Detail("$.whatsappId", f"{own.channel} has no address book"))
+    account = await ctx.parts.accounts.account(ctx.company_id, own.id)
+    try:
+        saved = await channel.saved_contacts(account)
+    except FetchFailed as error:
+        raise Missing(code="ERR_NO_BAILEYS_DATA_FOUND") from error
+    people = people_of(saved)
+    created = 0
+    for start in range(0, len(people), MOST_IMPORTED):
+        batch = _new(people[start : start + MOST_IMPORTED])
+        command = ImportContacts(company_id=ctx.company_id, contacts=batch)
+        created += (await ctx.parts.system.ask(command)).created
+    return PhoneReport(created=created, known=len(people) - created)
+
+
+def people_of(saved: Sequence[SharedContact]) -> list[Person]:
+    """Everybody with a number, each number once."""
+    found: dict[str, Person] = {}
+    for card in saved:
+        for phone in card.phones:
+            if number := digits(phone.wa_id or phone.phone):
+                name = card.formatted_name[:255] or number
+                found.setdefault(number, Person(number=number, name=name, email="", tags=()))
+    return list(found.values())
 
 
 @routes.post("/contacts/upload", deadline=300.0)

@@ -14,7 +14,6 @@ routes = Routes(tag="later")
 
 LATER: Final[tuple[tuple[str, str, Guard, str], ...]] = (
     # contacts and messages
-    ("POST", "/contacts/import", admin, "Import the phone's address book"),
     ("GET", "/contacts/profile/{key}", user, "Look a contact up at the channel"),
     ("GET", "/messages/transcribeAudio/{key}", user, "Write a voice message down"),
     # payments

@@ -124,7 +124,7 @@ GET /contacts-report S
 PUT /contacts/block/{} S
 GET /contacts/exportCsv T
 POST /contacts/findOrInsert T
-POST /contacts/import S 501
+POST /contacts/import S
 POST /contacts/importCsv T
 GET /contacts/list S
 GET /contacts/profile/{} S 501

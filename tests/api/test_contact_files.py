@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from openpyxl import load_workbook
 
+from actors.channels.base import Phone, SharedContact
 from actors.router import MOST_IMPORTED
 from tests.api.conftest import World
 from tests.api.test_plain_nouns import upload
@@ -113,3 +114,34 @@ async def test_a_list_is_exported_to_its_company_alone(world: World):
         "Zé,5511988880002,",
     ]
     assert (await world.call("GET", f"{path}/export", token=world.b.admin)).status == 404
+
+
+def card(name: str, *phones: str) -> SharedContact:
+    return SharedContact(formatted_name=name, phones=tuple(Phone(phone=p) for p in phones))
+
+
+async def test_a_phones_address_book_is_stored_once_per_number(world: World):
+    world.app.simulator.address_book = (
+        card("Ána", "+55 11 98888-0001", "+55 11 98888-0002"),
+        card("Ána again", "5511988880001"),
+        card("Nobody"),
+        card("", "5511988880003"),
+    )
+    for created, known in ((3, 0), (0, 3)):
+        body = {"whatsappId": world.a.connection_id} if created else {}
+        answer = await world.call("POST", "/contacts/import", body, token=world.a.admin)
+        assert answer.status == 200, answer
+        assert (answer.json()["created"], answer.json()["known"]) == (created, known)
+    found = await world.call("GET", "/contacts", token=world.a.admin, query="searchParam=ana")
+    assert [contact["name"] for contact in found.json()["contacts"]] == ["Ána", "Ána"]
+
+
+async def test_a_channel_without_an_address_book_says_so(world: World):
+    for connection_id, refused in (
+        (world.a.cloud_id, (501, "ERR_NOT_AVAILABLE")),
+        (world.b.connection_id, (404, "ERR_NO_WAPP_FOUND")),
+    ):
+        body = {"whatsappId": connection_id}
+        answer = await world.call("POST", "/contacts/import", body, token=world.a.admin)
+        assert (answer.status, answer.json()["error"]) == refused
+    assert (await world.call("POST", "/contacts/import", {}, token=world.a.user)).status == 403
