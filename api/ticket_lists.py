@@ -40,7 +40,9 @@ class TicketLists:
         if kept is None or kept[0] is not snapshot:
             self._forget(company_id)
             kept = self._kept[company_id] = (snapshot, {})
+            self._size += 1
         self._kept.move_to_end(company_id)
+        self._trim()
         return kept[1]
 
     def add(self, cards: Cards, rows: TicketRows, snapshot: CompanySnapshot) -> None:
@@ -54,13 +56,17 @@ class TicketLists:
         if kept is None or kept[1] is not cards:
             return  # forgotten meanwhile: only this request uses them
         self._size += len(cards) - before
-        while self._size > self._limit:
+        self._trim()
+
+    def _trim(self) -> None:
+        """Forget companies, those asked for longest ago first; an empty one counts as a ticket."""
+        while self._size > self._limit and self._kept:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, company_id: CompanyId) -> None:
         gone = self._kept.pop(company_id, None)
         if gone is not None:
-            self._size -= len(gone[1])
+            self._size -= len(gone[1]) + 1
 
 
 def shown(rows: TicketRows, snapshot: CompanySnapshot) -> dict[TicketKey, TicketView]:
