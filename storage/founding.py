@@ -35,6 +35,9 @@ class NewCompany(msgspec.Struct, frozen=True, kw_only=True):
     plan_id: PlanId | None = None
     due_date: datetime | None = None
     timezone: str = "America/Sao_Paulo"
+    payment_method: str = ""
+    recurrence: str = "MENSAL"
+    status: bool = True
 
 
 class Founded(msgspec.Struct, frozen=True):

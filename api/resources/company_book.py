@@ -12,10 +12,11 @@ from api.endpoint.crud import SIZE
 from api.endpoint.times import moment
 from api.errors import Detail, Invalid, Missing
 from api.resources.companies import full_company
-from storage import companies, founding, refresh_families
+from api.resources.users import check_email, check_password
+from storage import companies, founding, refresh_families, settings, users
 from storage.founding import NewCompany
-from storage.ids import CompanyId, PlanId
-from storage.users import NewUser
+from storage.ids import CompanyId, UserId
+from storage.users import NewUser, UserPatch
 from storage.views import CompanyView, company_view
 
 routes = Routes(tag="companies", guard=super_user, missing="ERR_NO_COMPANY_FOUND")
@@ -43,7 +44,11 @@ class CompanyList(msgspec.Struct, frozen=True):
 
 
 class CompanyBody(msgspec.Struct, kw_only=True, rename="camel"):
-    """A company as an operator writes it; `email` and `password` are its first admin's."""
+    """A company as an operator writes it.
+
+    `email` is also the login of its first admin, whose `password` this is; `campaignsEnabled` is
+    one of its settings.
+    """
 
     name: Short | UnsetType = UNSET
     phone: Short | UnsetType = UNSET
@@ -56,6 +61,7 @@ class CompanyBody(msgspec.Struct, kw_only=True, rename="camel"):
     due_date: Short | UnsetType | None = UNSET
     recurrence: Short | UnsetType = UNSET
     timezone: Short | UnsetType = UNSET
+    campaigns_enabled: bool | UnsetType = UNSET
 
 
 class Schedules(msgspec.Struct):
@@ -91,23 +97,17 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
     """
     if body.name is UNSET or not body.name.strip():
         raise Invalid(Detail("$.name", "missing"))
-    email = "" if body.email is UNSET else body.email.strip().lower()
-    if "@" not in email[1:-1]:
-        raise Invalid(Detail("$.email", "not an address"))
-    values = _values(body)
-    plan = values.get("plan_id")
-    new = NewCompany(
-        name=body.name.strip(),
-        email=email,
-        phone=values.get("phone", ""),
-        document=values.get("document", ""),
-        plan_id=None if plan is None else PlanId(plan),
-        due_date=values.get("due_date"),
-    )
+    check_email("" if body.email is UNSET else body.email)
+    if body.password:
+        check_password(body.password)
+    values = _values(body) | {"name": body.name.strip()}
+    new = NewCompany(**values)
     password = body.password or secrets.token_urlsafe(24)
     hashed = await ctx.parts.auth.passwords.hash(password)
-    first = NewUser(name="Admin", email=email, password_hash=hashed, profile="admin")
+    first = NewUser(name="Admin", email=new.email, password_hash=hashed, profile="admin")
     founded = await founding.create_company(ctx.parts.database, new, first)
+    if body.campaigns_enabled is False:
+        await _changed(ctx, founded.company.id, {}, body)
     return await full_company(ctx.parts.database, founded.company.id)
 
 
@@ -115,12 +115,12 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
 async def update(ctx: Ctx, company_id: CompanyId, body: CompanyBody) -> CompanyView:
     """Change any company: its plan, its due date, whether it may work.
 
-    Whoever is logged in to a company that is switched off is logged out.
+    The admin who logs in by the company's address gets the new one, and the password if there is
+    one. Whoever is logged in to a company that is switched off is logged out.
     """
-    values = _values(body)
-    if values.get("status") is False and company_id == ctx.company_id:
+    if body.status is False and company_id == ctx.company_id:
         raise Invalid(Detail("$.status", "nobody switches the own company off"))
-    await _changed(ctx, company_id, values)
+    await _changed(ctx, company_id, _values(body), body)
     return await full_company(ctx.parts.database, company_id)
 
 
@@ -150,11 +150,23 @@ async def remove(ctx: Ctx, company_id: CompanyId) -> Done:
     return Done("Company deleted")
 
 
-async def _changed(ctx: Ctx, company_id: CompanyId, values: dict[str, Any]) -> None:
+async def _changed(
+    ctx: Ctx, company_id: CompanyId, values: dict[str, Any], body: CompanyBody | None = None
+) -> None:
+    login = None if body is None else await _login(ctx, company_id, body)
     async with ctx.parts.database.begin(company_id) as tx:
         company = await companies.change(tx, company_id, values)
-        off = not company.status
-        ended = await refresh_families.revoke_company(tx, company_id, "switched off") if off else []
+        ended: list[str] = []
+        if login is not None:
+            user_id, patch = login
+            await users.change(tx, company_id, user_id, patch)
+            if patch.password_hash is not UNSET:
+                ended += await refresh_families.revoke_user(tx, company_id, user_id, "password")
+        if not company.status:
+            ended += await refresh_families.revoke_company(tx, company_id, "switched off")
+        if body is not None and body.campaigns_enabled is not UNSET:
+            text = "true" if body.campaigns_enabled else "false"
+            await settings.put(tx, company_id, "campaignsEnabled", text, ctx.parts.box)
         event = RecordChanged(
             company_id=company_id,
             noun="company",
@@ -166,9 +178,37 @@ async def _changed(ctx: Ctx, company_id: CompanyId, values: dict[str, Any]) -> N
     ctx.parts.auth.ended(ended)
 
 
+async def _login(
+    ctx: Ctx, company_id: CompanyId, body: CompanyBody
+) -> tuple[UserId, UserPatch] | None:
+    """What changes for the admin who logs in by the company's address.
+
+    Raises Invalid, and Missing for a password when nobody does.
+    """
+    if body.email is not UNSET:
+        check_email(body.email)
+    if body.password:
+        check_password(body.password)
+    old = (await companies.get(ctx.parts.database, company_id)).email
+    found = await users.login_by_email(ctx.parts.database, old) if old else None
+    if found is None or found.company_id != company_id:
+        if body.password:
+            raise Missing(code="ERR_NO_USER_FOUND")
+        return None
+    passwords = ctx.parts.auth.passwords
+    hashed = await passwords.hash(body.password) if body.password else UNSET
+    email = UNSET if body.email is UNSET else body.email.strip().lower()
+    return found.id, UserPatch(email=email, password_hash=hashed)
+
+
+_NO_COLUMNS = ("password", "campaigns_enabled")
+
+
 def _values(body: CompanyBody) -> dict[str, Any]:
     given = msgspec.structs.asdict(body)
-    values = {n: v for n, v in given.items() if v is not UNSET and n != "password"}
+    values = {n: v for n, v in given.items() if v is not UNSET and n not in _NO_COLUMNS}
+    if "email" in values:
+        values["email"] = values["email"].strip().lower()
     if "due_date" in values:
         values["due_date"] = moment(values["due_date"], "UTC", "$.dueDate")
     return values

@@ -1,0 +1,87 @@
+"""Companies as operators write them: whole, with their first admin's login, and the settings that hang on them."""
+
+import pytest
+
+from tests.api.conftest import World
+
+FORM = {
+    "name": "New Ltd",
+    "email": "Boss@new.test",
+    "password": "secret",
+    "phone": "5511",
+    "document": "123",
+    "paymentMethod": "pix",
+    "recurrence": "ANUAL",
+    "timezone": "UTC",
+    "status": True,
+    "dueDate": "2030-01-31",
+    "campaignsEnabled": False,
+}
+
+
+async def made(world: World, **more: object) -> dict[str, object]:
+    answer = await world.call("POST", "/companies", FORM | more, token=world.super)
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+def setting(company: dict, key: str) -> str:
+    return next(row["value"] for row in company["settings"] if row["key"] == key)
+
+
+async def test_a_company_is_founded_as_the_form_says(world: World):
+    plan = (await world.call("POST", "/plans", {"name": "P", "users": 5}, token=world.super)).json()
+    company = await made(world, planId=plan["id"])
+    for key in ("name", "phone", "document", "paymentMethod", "recurrence", "timezone", "status"):
+        assert (key, company[key]) == (key, FORM[key])
+    assert (company["email"], company["planId"]) == ("boss@new.test", plan["id"])
+    assert company["dueDate"].startswith("2030-01-31")
+    assert setting(company, "campaignsEnabled") == "false"
+    login = await world.login("boss@new.test", "secret")
+    assert (login.status, login.json()["user"]["profile"]) == (200, "admin")
+
+
+async def test_the_form_sent_back_changes_what_was_changed_in_it(world: World):
+    company = await made(world)
+    path = f"/companies/{company['id']}"
+    token = (await world.login("boss@new.test", "secret")).json()["token"]
+    form = FORM | {"name": "Renamed", "email": "chief@new.test", "password": "new secret"}
+    changed = await world.call("PUT", path, form | {"campaignsEnabled": True}, token=world.super)
+    assert (changed.status, changed.json()["name"]) == (200, "Renamed")
+    assert setting(changed.json(), "campaignsEnabled") == "true"
+    assert (await world.call("GET", "/auth/me", token=token)).status == 401
+    assert (await world.login("boss@new.test", "new secret")).status == 401
+    assert (await world.login("chief@new.test", "new secret")).status == 200
+
+
+async def test_an_admin_with_another_address_is_left_alone(world: World):
+    company = await made(world)
+    admin = (await world.login("boss@new.test", "secret")).json()
+    own = f"/users/{admin['user']['id']}"
+    await world.call("PUT", own, {"email": "me@new.test"}, token=admin["token"])
+    path = f"/companies/{company['id']}"
+    changed = await world.call("PUT", path, {"email": "other@new.test"}, token=world.super)
+    assert changed.status == 200
+    assert (await world.login("me@new.test", "secret")).status == 200
+    refused = await world.call("PUT", path, {"password": "new secret"}, token=world.super)
+    assert (refused.status, refused.json()["error"]) == (404, "ERR_NO_USER_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"email": "user@a.test"}, 409),
+        ({"email": "nonsense"}, 400),
+        ({"password": "1234"}, 400),
+        ({"planId": 999_999}, 409),
+    ],
+)
+async def test_what_does_not_fit_changes_nothing(world: World, changed, status):
+    company = await made(world)
+    path = f"/companies/{company['id']}"
+    form = {"name": "Renamed"} | changed
+    answer = await world.call("PUT", path, form, token=world.super)
+    assert answer.status == status, answer
+    shown = (await world.call("GET", path, token=world.super)).json()
+    assert (shown["name"], shown["email"]) == ("New Ltd", "boss@new.test")
+    assert (await world.login("boss@new.test", "secret")).status == 200
