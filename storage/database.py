@@ -271,7 +271,13 @@ def _changed(effect: tuple[str, str], result: Any) -> list[Change]:
     kind, table = effect
     if isinstance(result, str):
         return [(kind, table, None)] if rows_affected(result) else []
-    return [(kind, table, row.get("id")) for row in result]
+    return [(kind, table, _number_of(row)) for row in result]
+
+
+def _number_of(row: Any) -> int | None:
+    """A row's id; the names of login sessions are texts, and nobody else's business."""
+    found = row.get("id")
+    return found if isinstance(found, int) else None
 
 
 async def _begin(connection: AsyncpgConnection) -> None:
