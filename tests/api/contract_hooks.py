@@ -11,7 +11,7 @@ import msgspec
 import requests
 import schemathesis
 
-BASE, PASSWORD, OPERATOR, AGENT, CONNECTION = os.environ["CONTRACT"].split("|")
+BASE, PASSWORD, OPERATOR, AGENT, PROGRAM = os.environ["CONTRACT"].split("|")
 ROWS: dict[str, Any] = msgspec.json.decode(os.environ["CONTRACT_ROWS"])
 DECOYS = ("company_id", "user_id")
 """Never the caller's own: who deletes oneself sees nothing but 401 from then on."""
@@ -37,8 +37,8 @@ def _token(path: str) -> str:
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Asks with a good token, and every other time for a row that there is."""
     security = case.operation.definition.raw.get("security") or []
-    if any("connection" in way for way in security):
-        case.headers["Authorization"] = f"Bearer {CONNECTION}"
+    if any("program" in way for way in security):
+        case.headers["Authorization"] = f"Bearer {PROGRAM}"
     elif security:
         case.headers["Authorization"] = f"Bearer {_token(case.operation.path)}"
     for name, value in (case.path_parameters or {}).items():
