@@ -95,6 +95,17 @@ async def test_a_key_is_one_send_on_the_socket_and_over_rest(world: World):
     assert over.json()["id"] == first["id"]
 
 
+async def test_what_is_done_over_the_socket_is_in_the_audit_log(world: World):
+    a = world.a
+    async with stream(world, a.user) as (client, _):
+        await client.ask("sendMessage", ticketId=a.ticket_id, body="hi")
+        await client.ask("showTicket", ticketId=a.ticket_id)
+    page = await world.call("GET", "/audit-log", token=a.admin)
+    (entry,) = page.json()["entries"]
+    assert (entry["noun"], entry["action"], entry["userId"]) == ("messages", "send", a.user_id)
+    assert entry["session"]
+
+
 async def test_the_socket_refuses_what_rest_refuses(world: World):
     a, b = world.a, world.b
     async with stream(world, a.user) as (client, _):

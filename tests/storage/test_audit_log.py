@@ -214,3 +214,30 @@ async def test_pages_go_back_and_filters_never_read_without_bound(
 
 def test_the_first_entry_is_tied_to_nothing() -> None:
     assert bytes(32) == GENESIS
+
+
+async def test_units_and_transactions_at_once_wait_for_each_other_and_never_for_ever(
+    dsn: str,
+) -> None:
+    async with open_rig(dsn, companies=3) as rig:
+        database = rig.database
+
+        async def write_units(company: int, name: str) -> None:
+            for place in range(15):
+                with acting(Act(company_id=CompanyId(company), user_id=UserId(1))):
+                    await rig.writer.save(adding(f"{name} {place}", company=company))
+
+        async def write_rows(company: int, name: str) -> None:
+            for place in range(15):
+                await tagged(database, CompanyId(company), f"{name} {place}")
+
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for company in (1, 2, 3):
+                    for worker in range(3):
+                        nursery.start_soon(write_units, company, f"u{worker}")
+                        nursery.start_soon(write_rows, company, f"t{worker}")
+        for company in (1, 2, 3):
+            seen = await verdict(database, CompanyId(company))
+            assert (seen.entries, seen.faults) == (90, ())
+        await rig.check_streams()
