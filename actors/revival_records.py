@@ -27,7 +27,6 @@ from storage.views import (
     company_settings_view,
     department_view,
     setting_view,
-    tag_view,
     user_view,
 )
 
@@ -42,8 +41,7 @@ async def _department(_: Database, snapshot: CompanySnapshot, row_id: int | str)
 
 
 async def _tag(_: Database, snapshot: CompanySnapshot, row_id: int | str) -> Shown:
-    found = snapshot.tags.get(TagId(int(row_id)))
-    return tag_view(found) if found is not None else None
+    return snapshot.tags.get(TagId(int(row_id)))
 
 
 async def _setting(database: Database, snapshot: CompanySnapshot, row_id: int | str) -> Shown:

@@ -149,6 +149,8 @@ def endpoints() -> Iterator[Endpoint]:
     yield from external_api.plan_list
     yield from external_api.partner_list
     yield from external_api.billing
+    yield from tags.changes
+    yield from tags.lanes
     yield from routes
 
 

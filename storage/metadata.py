@@ -122,3 +122,9 @@ def version() -> sa.Column[int]:
 def columns_of(table: sa.FromClause, record: type[msgspec.Struct]) -> list[sa.ColumnElement[Any]]:
     """Select exactly the columns that a record's fields name, in the record's order."""
     return [table.c[field] for field in record.__struct_fields__]
+
+
+def wire_columns_of(table: sa.Table, record: type[msgspec.Struct]) -> list[sa.ColumnElement[Any]]:
+    """The same under the names that the record has in JSON, for rows that arrive as JSON."""
+    fields = msgspec.structs.fields(record)
+    return [table.c[item.name].label(item.encode_name) for item in fields]

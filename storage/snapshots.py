@@ -13,7 +13,7 @@ from storage.departments import Department, departments
 from storage.errors import NotFound
 from storage.ids import CompanyId, ConnectionId, DepartmentId, TagId, UserId
 from storage.json_rows import document, row_of, rows_of
-from storage.metadata import columns_of
+from storage.metadata import columns_of, wire_columns_of
 from storage.plans import Features, plans
 from storage.public_urls import NOWHERE, PublicUrls
 from storage.settings import INSTALLATION, settings
@@ -138,7 +138,7 @@ def _statement() -> sa.Select[str]:
                 _department_ids(user_departments, "user_id", users),
             )
         ),
-        tags=rows_of(mine(tags, *columns_of(tags, Tag))),
+        tags=rows_of(mine(tags, *wire_columns_of(tags, Tag))),
         features=row_of(
             sa.select(*columns_of(plans, Features))
             .join(companies, companies.c.plan_id == plans.c.id)

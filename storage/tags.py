@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.database import Statements, Tx
@@ -23,7 +23,7 @@ from storage.metadata import (
     string,
 )
 from storage.repo import Links, Repo, assigned
-from storage.search import by_name, contains
+from storage.search import by_name
 
 tags = sa.Table(
     "tags",
@@ -70,17 +70,18 @@ contact_tags = sa.Table(
 )
 
 
-class Tag(msgspec.Struct, frozen=True, kw_only=True):
-    """A label. `kanban` 1 makes it a lane; `lane_hours` later its tickets move to the next."""
+class Tag(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A label, as clients see it. `kanban` 1 makes it a lane; `lane_hours` later its tickets move
+    to the next."""
 
     company_id: CompanyId
     id: TagId
     name: str
     color: str
     kanban: int
-    lane_hours: int
+    lane_hours: int = field(name="timeLane")
     next_lane_id: TagId | None
-    lane_greeting: str
+    lane_greeting: str = field(name="greetingMessageLane")
     rollback_lane_id: TagId | None
     created_at: datetime
     updated_at: datetime
@@ -98,52 +99,14 @@ class TagPatch(msgspec.Struct, frozen=True, kw_only=True):
     rollback_lane_id: TagId | UnsetType | None = UNSET
 
 
-_repo: Final = Repo(tags, Tag, by_name(tags.c.name))
+rows: Final = Repo(tags, Tag, by_name(tags.c.name), search=("name",))
 _of_contact: Final = Links(contact_tags, "contact_id", "tag_id")
 _of_ticket: Final = Links(ticket_tags, "ticket_id", "tag_id")
 
 
-async def all_of(source: Statements, company_id: CompanyId) -> list[Tag]:
-    """Every tag of the company by name."""
-    return await _repo.all_of(source, company_id)
-
-
-async def page(
-    source: Statements,
-    company_id: CompanyId,
-    *,
-    search: str = "",
-    kanban: int | None = None,
-    number: int = 1,
-    size: int = 20,
-) -> tuple[list[Tag], int]:
-    """One page by name of the tags whose name contains `search`, and how many there are."""
-    conditions: list[sa.ColumnElement[bool]] = []
-    if search:
-        conditions.append(contains(tags.c.name, search))
-    if kanban is not None:
-        conditions.append(tags.c.kanban == kanban)
-    return await _repo.page(source, company_id, *conditions, number=number, size=size)
-
-
-async def get(source: Statements, company_id: CompanyId, tag_id: TagId) -> Tag:
-    """One tag. Raises NotFound."""
-    return await _repo.get(source, company_id, tag_id)
-
-
 async def create(tx: Tx, company_id: CompanyId, new: TagPatch) -> Tag:
     """Store a tag. Raises UniqueViolation when its name is taken."""
-    return await _repo.insert(tx, company_id, **assigned(new))
-
-
-async def change(tx: Tx, company_id: CompanyId, tag_id: TagId, patch: TagPatch) -> Tag:
-    """Set what the patch sets. Raises NotFound, or UniqueViolation for a taken name."""
-    return await _repo.change(tx, company_id, tag_id, assigned(patch))
-
-
-async def delete(tx: Tx, company_id: CompanyId, tag_id: TagId) -> None:
-    """Delete a tag, also from everything that carries it. Raises NotFound."""
-    await _repo.delete(tx, company_id, tag_id)
+    return await rows.insert(tx, company_id, **assigned(new))
 
 
 async def of_contact(

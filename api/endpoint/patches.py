@@ -1,6 +1,6 @@
 """A patch record as a body: its fields under the wire names of a view, numbers and texts bounded.
 
-    async def update(ctx: Ctx, body: Annotated[TagPatch, Named(TagView)]) -> TagView: ...
+    async def update(ctx: Ctx, body: Annotated[UserPatch, Named(UserView)]) -> UserView: ...
 
 The names are those of the view that shows the same noun, so they are written once.
 """

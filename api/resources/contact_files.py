@@ -176,7 +176,7 @@ async def _tag(ctx: Ctx, wanted: Mapping[ContactId, Sequence[str]]) -> None:
     if not wanted:
         return
     async with ctx.parts.database.begin(ctx.company_id) as tx:
-        existing = await tags.all_of(tx, ctx.company_id)
+        existing = await tags.rows.all_of(tx, ctx.company_id)
         known = {tag.name.lower(): tag.id for tag in existing if not tag.kanban}
         for contact_id, names in wanted.items():
             chosen: list[TagId] = list(await tags.of_contact(tx, ctx.company_id, contact_id))

@@ -47,7 +47,7 @@ async def put_in_lane(ctx: Ctx, ticket_id: TicketId, tag_id: TagId) -> TicketVie
     """Put a tag on a ticket; a lane takes the place of the lane it was in."""
     ticket = await visible_ticket(ctx, str(ticket_id))
     async with ctx.parts.database.begin(ctx.company_id) as tx:
-        tag = await tags.get(tx, ctx.company_id, tag_id)
+        tag = await tags.rows.get(tx, ctx.company_id, tag_id)
         if tag.kanban:
             await tags.leave_lanes(tx, ctx.company_id, ticket.id)
         await tags.add_to_ticket(tx, ctx.company_id, ticket.id, tag_id)
@@ -79,7 +79,7 @@ async def tag_contact(ctx: Ctx, body: Tagging) -> ContactView:
 async def untag_contact(ctx: Ctx, tag_id: TagId, contact_id: ContactId) -> Done:
     """Take a tag off a contact."""
     database, company_id = ctx.parts.database, ctx.company_id
-    await tags.get(database, company_id, tag_id)
+    await tags.rows.get(database, company_id, tag_id)
     await contacts.get(database, company_id, contact_id)
     staying = [tag for tag in await tags.of_contact(database, company_id, contact_id)]
     async with database.begin(company_id) as tx:

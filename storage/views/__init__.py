@@ -20,8 +20,6 @@ from storage.views.settings import CompanySettingsView as CompanySettingsView
 from storage.views.settings import SettingView as SettingView
 from storage.views.settings import company_settings_view as company_settings_view
 from storage.views.settings import setting_view as setting_view
-from storage.views.tags import TagView as TagView
-from storage.views.tags import tag_view as tag_view
 from storage.views.tickets import TicketView as TicketView
 from storage.views.tickets import ticket_view as ticket_view
 from storage.views.users import UserView as UserView

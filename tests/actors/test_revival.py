@@ -20,7 +20,6 @@ from storage.views import (
     company_settings_view,
     department_view,
     setting_view,
-    tag_view,
     user_view,
 )
 from tests.actors.world import ONE, World, open_world
@@ -35,7 +34,7 @@ async def written(tx: Tx, noun: str) -> tuple[int | str, object]:
         return row.id, department_view(row)
     if noun == "tag":
         tag = await tags.create(tx, ONE, TagPatch(name="vip", color="#9"))
-        return tag.id, tag_view(tag)
+        return tag.id, tag
     if noun == "setting":
         return "theme", setting_view(
             await settings.put(tx, ONE, "theme", "dark", SecretBox(b"k" * 32))

@@ -26,7 +26,7 @@ BODIES: dict[str, Callable[[Company], Any]] = {
     "departments.update": lambda c: {"name": "Renamed"},
     "users.update": lambda c: {"name": "Renamed"},
     "tags.create": lambda c: {"name": "Another"},
-    "tags.update": lambda c: {"name": "Renamed", "kanban": 1},
+    "tags.change": lambda c: {"name": "Renamed", "kanban": 1},
     "tagging.tag_contact": lambda c: {"contactId": c.contact_id, "tags": [{"id": c.tag_id}]},
     "tagging.set_wallets": lambda c: {"wallets": [c.user_id]},
     "settings.write_installation": lambda c: {"value": "1"},

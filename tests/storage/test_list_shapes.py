@@ -122,7 +122,7 @@ async def test_companies_that_ask_the_same_each_get_their_own(database: Database
 
 async def _questions(database: Database, place: Place) -> list[TicketFilter]:
     """Questions that only the place's first ticket answers, each narrowed by one value."""
-    own = [tag.id for tag in await tags.all_of(database, place.company_id)]
+    own = [tag.id for tag in await tags.rows.all_of(database, place.company_id)]
     return [
         TicketFilter(show_all=True, contact_id=place.contact_id),
         TicketFilter(show_all=True, tag_ids=(own[0],)),

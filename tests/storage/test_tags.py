@@ -44,9 +44,9 @@ async def test_a_deleted_tag_leaves_everything_that_carried_it(database: Databas
         following = await tags.create(
             tx, place.company_id, TagPatch(name="Next", kanban=1, next_lane_id=lane.id)
         )
-        await tags.delete(tx, place.company_id, lane.id)
+        await tags.rows.delete(tx, place.company_id, lane.id)
     assert await tags.of_ticket(database, place.company_id, ticket.id) == ()
-    left = await tags.get(database, place.company_id, following.id)
+    left = await tags.rows.get(database, place.company_id, following.id)
     assert left.next_lane_id is None
 
 
@@ -56,6 +56,8 @@ async def test_a_lane_and_a_label_may_share_a_name(database: Database) -> None:
     lane = await _tag(database, place, "Urgent", kanban=1)
     with pytest.raises(UniqueViolation):
         await _tag(database, place, "Urgent")
-    rows, count = await tags.page(database, place.company_id, search="urg", kanban=1)
+    rows, count = await tags.rows.page(
+        database, place.company_id, *tags.rows.matching("urg", {"kanban": 1})
+    )
     assert (rows, count) == ([lane], 1)
-    assert len(await tags.all_of(database, place.company_id)) == 2
+    assert len(await tags.rows.all_of(database, place.company_id)) == 2

@@ -60,14 +60,14 @@ async def test_writes_to_another_companys_rows_find_nothing(database: Database) 
         lambda tx: connections.write_secrets(
             tx, me, theirs.connection_id, ConnectionSecrets(token="t"), box=BOX
         ),
-        lambda tx: tags.change(tx, me, tag.id, TagPatch(name="x")),
-        lambda tx: tags.delete(tx, me, tag.id),
+        lambda tx: tags.rows.change(tx, me, tag.id, {"name": "x"}),
+        lambda tx: tags.rows.delete(tx, me, tag.id),
     ]
     for write in writes:
         with pytest.raises(NotFound):
             async with database.begin(me) as tx:
                 await write(tx)
-    assert (await tags.get(database, theirs.company_id, tag.id)).name == "VIP"
+    assert (await tags.rows.get(database, theirs.company_id, tag.id)).name == "VIP"
     assert (await users.get(database, theirs.company_id, theirs.agent.id)).name == "Bea"
 
 
