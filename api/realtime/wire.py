@@ -315,7 +315,7 @@ NOUNS: Final[dict[str, Noun]] = {
     "help": Noun(("company-{id}-help",), "record", "id"),
 }
 SILENT: Final = frozenset(
-    ("company", "department_option", "plan", "scheduled_message", "ticket_note")
+    ("company", "department_option", "partner", "plan", "scheduled_message", "ticket_note")
 )
 """Nouns that no browser listens for."""
 
