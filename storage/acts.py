@@ -52,6 +52,10 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: dict[str, Field] = {}
     once: Once | None = None
 
+    def __hash__(self) -> int:
+        """All alike: a command that crashes its actor is the same poison whoever repeats it."""
+        return 0
+
 
 _acting: ContextVar[tuple[Task, Act | None] | None] = ContextVar("act", default=None)
 

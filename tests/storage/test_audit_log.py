@@ -4,13 +4,14 @@ import pytest
 import sqlalchemy as sa
 import trio
 
+from actors.router import DeleteContact
 from storage import audit_log, helps, tags
 from storage.acts import Act, acting, current
 from storage.audit_chain import GENESIS
 from storage.audit_log import Verdict
 from storage.database import Database, open_database
 from storage.errors import Duplicate, UniqueViolation
-from storage.ids import CompanyId, UserId
+from storage.ids import CompanyId, ContactId, UserId
 from storage.tags import TagPatch
 from tests.storage.world import found
 from tests.storage.writer_kit import (
@@ -210,6 +211,14 @@ async def test_pages_go_back_and_filters_never_read_without_bound(
     assert (empty, before) == ([], None)
     found, _ = await audit_log.page(database, company, wanted={"user_id": 7}, limit=2)
     assert [entry.seq for entry in found] == [7, 6]
+
+
+def test_a_command_is_the_same_poison_whoever_asks_it() -> None:
+    asked = [
+        DeleteContact(company_id=COMPANY, contact_id=ContactId(1), act=act)
+        for act in (PERSON, OTHER, Act(fields={"name": "x"}))
+    ]
+    assert len({hash(command) for command in asked}) == 1
 
 
 def test_the_first_entry_is_tied_to_nothing() -> None:
