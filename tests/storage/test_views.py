@@ -35,7 +35,6 @@ from storage.views import (
     contact_view,
     department_view,
     message_view,
-    tag_view,
     ticket_view,
     user_view,
 )
@@ -331,7 +330,7 @@ def test_a_department_is_a_queue_without_join_rows_by_itself() -> None:
 
 
 def test_a_tag_has_its_lane_under_the_familys_names() -> None:
-    assert set(_wire(tag_view(VIP))) == set(
+    assert set(_wire(VIP)) == set(
         [
             "id",
             "name",
