@@ -31,6 +31,9 @@ class Receiver(Protocol):
     def ponged(self) -> None:
         """The peer answered a ping of the websocket level."""
 
+    def unblocked(self) -> None:
+        """The peer has read what waited for it."""
+
     def link_lost(self, link: "Client", reason: str) -> None:
         """The connection is gone without a `close` from our side."""
 
@@ -159,6 +162,7 @@ class Client:
             if self.blocked:
                 self.blocked = False
                 self._loop.want_write(self, False)
+                self.receiver.unblocked()
             if self.closing:
                 self._half_close()
             return

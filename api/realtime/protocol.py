@@ -220,6 +220,9 @@ class Session:
     def ponged(self) -> None:
         """Pongs of the websocket level say nothing here: the heartbeat is Engine.IO's."""
 
+    def unblocked(self) -> None:
+        """Nobody waits for it: what cannot be sent is queued up to the cap."""
+
     def link_lost(self, link: Link, reason: str) -> None:
         """A websocket died. A candidate's death leaves the session on polling."""
         if link is self.link:

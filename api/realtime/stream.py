@@ -10,6 +10,7 @@ from collections import deque
 from typing import Annotated, Any, Final
 
 import msgspec
+import trio
 from msgspec import Meta
 
 from api.principal import Principal
@@ -19,7 +20,7 @@ from api.realtime.client import Client
 from api.realtime.handshake import Request
 from api.realtime.inbound import FORBIDDEN, INTERNAL, NO_TOKEN, Host, Refused, answer, offered_token
 from api.realtime.packet import Parts
-from api.realtime.ports import CommandRefused
+from api.realtime.ports import CommandRefused, EventsSince
 from api.realtime.recovery import same_permissions
 from api.realtime.timers import NEVER_SLOT
 from api.realtime.transports import NEVER, Handshake, Link
@@ -45,8 +46,8 @@ class Order(msgspec.Struct):
 
     @property
     def lane(self) -> str:
-        """Commands of one lane are worked on one after the other."""
-        return str(self.with_.get("ticketId", ""))
+        """Commands of one lane are worked on one after the other; catching up holds none up."""
+        return "subscribe" if self.do == "subscribe" else str(self.with_.get("ticketId", ""))
 
 
 _read_json: Final = msgspec.json.Decoder(Order).decode
@@ -73,6 +74,7 @@ class Stream:
         self._held: list[Outgoing] | None = None
         self._replayed = 0
         self._heard = True
+        self._readable = trio.Event()
         self._ping_interval = ping_interval
         self._expires_at = host.now() + host.seconds_left(principal)
 
@@ -107,12 +109,17 @@ class Stream:
         """The client is alive."""
         self._heard = True
 
+    def unblocked(self) -> None:
+        """The client has read what waited for it: more of the log may follow."""
+        self._readable.set()
+
     def link_lost(self, link: Client, reason: str) -> None:
         """The connection is gone."""
         self._gone()
 
     def _gone(self) -> None:
         self.link = self._client = None
+        self._readable.set()
         self._host.stream_ended(self)
         for lane in self._lanes.values():
             lane.clear()
@@ -219,7 +226,9 @@ class Stream:
             self.end(refused.code)
 
     async def _subscribe(self, since: int | None) -> dict[str, object]:
-        """Join first and hold what comes, replay the log, then let go: nothing is in between."""
+        """Tell the log at the client's pace; then join, hold what comes, tell the log's rest, and
+        let go: nothing is in between.
+        """
         read = self._host.ports.events_since
         if read is None or not self._who.is_admin:
             if since is not None:
@@ -229,18 +238,13 @@ class Stream:
         if since is None:
             now: EventPage = await answer(read(self._who.company_id, _AFTER_ALL, 1))
             since = now.last_seq
+        self._replayed = since
+        complete = self._channel is not None or await self._replay(read)
         self._held = []
         self.link = None
         self._join()
-        complete, more = True, True
-        self._replayed = since
         try:
-            while more:
-                page: EventPage = await answer(read(self._who.company_id, self._replayed, _PAGE))
-                for event in page.events:
-                    self._say({"seq": event.seq, "kind": event.kind, "ids": event.ids})
-                    self._replayed = event.seq
-                complete, more = complete and page.complete, page.has_more
+            complete = await self._replay(read) and complete
         finally:
             if self._channel is not None:
                 self._channel.fold()  # what waits there comes before what was held
@@ -248,6 +252,21 @@ class Stream:
             for outgoing in held:
                 self.hear(outgoing, b"")
         return {"seq": self._replayed, "complete": complete}
+
+    async def _replay(self, read: EventsSince) -> bool:
+        """Tell the log from where the client is; True when nothing of it was forgotten."""
+        complete = more = True
+        while more and self._client is not None:
+            page: EventPage = await answer(read(self._who.company_id, self._replayed, _PAGE))
+            for event in page.events:
+                self._say({"seq": event.seq, "kind": event.kind, "ids": event.ids})
+                self._replayed = event.seq
+            complete, more = complete and page.complete, page.has_more
+            await trio.lowlevel.checkpoint()  # what was said is tried before the next page is read
+            while self._client is not None and self._client.blocked:
+                self._readable = trio.Event()
+                await self._readable.wait()
+        return complete
 
     def _join(self) -> None:
         if self._client is not None and self._channel is None:

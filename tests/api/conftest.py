@@ -136,25 +136,31 @@ async def world(dsn: str, tmp_path: Path, environment: dict[str, str]) -> AsyncI
     settings = settings_for(tmp_path, **environment)
     async with open_app(settings, dsn) as app:
         made = World(app, settings)
-        hashed = await app.parts.auth.passwords.hash(PASSWORD)
-        made.a = await _company(made, "a", hashed)
-        made.b = await _company(made, "b", hashed)
-        async with app.parts.database.begin(made.a.id) as tx:
-            root = NewUser(name="Root", email="root@a.test", password_hash=hashed, is_super=True)
-            await users.create(tx, made.a.id, root)
-            made.installation = "chatia_token-of-the-installation"
-            every = sorted({*COMPANY_SCOPES, *INSTALLATION_SCOPES})
-            await api_tokens.create(
-                tx, made.a.id, made.installation, name="All", scopes=every, installation=True
-            )
-        for company in (made.a, made.b):
-            app.parts.snapshots.invalidate(company.id)
-            company.admin = await _token(made, f"admin@{company.name}.test")
-            company.user = await _token(made, f"user@{company.name}.test")
-            await made.receive(company, f"551190000000{company.id}", f"hello {company.name}")
-            await _remember_ticket(made, company)
-        made.super = await _token(made, "root@a.test")
+        await people(made)
         yield made
+
+
+async def people(made: World) -> None:
+    """Found the two companies and log everybody in."""
+    app = made.app
+    hashed = await app.parts.auth.passwords.hash(PASSWORD)
+    made.a = await _company(made, "a", hashed)
+    made.b = await _company(made, "b", hashed)
+    async with app.parts.database.begin(made.a.id) as tx:
+        root = NewUser(name="Root", email="root@a.test", password_hash=hashed, is_super=True)
+        await users.create(tx, made.a.id, root)
+        made.installation = "chatia_token-of-the-installation"
+        every = sorted({*COMPANY_SCOPES, *INSTALLATION_SCOPES})
+        await api_tokens.create(
+            tx, made.a.id, made.installation, name="All", scopes=every, installation=True
+        )
+    for company in (made.a, made.b):
+        app.parts.snapshots.invalidate(company.id)
+        company.admin = await _token(made, f"admin@{company.name}.test")
+        company.user = await _token(made, f"user@{company.name}.test")
+        await made.receive(company, f"551190000000{company.id}", f"hello {company.name}")
+        await _remember_ticket(made, company)
+    made.super = await _token(made, "root@a.test")
 
 
 async def _company(world: World, name: str, hashed: str) -> Company:

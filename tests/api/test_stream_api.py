@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
 from api import stream_commands
+from api.app import open_app
 from api.edge import open_listeners, serve_edge
 from bench.examples.stream_client import CommandFailed, Position, StreamClient, connected, follow
-from tests.api.conftest import World
+from tests.api.conftest import World, people, settings_for
 from tests.api.realtime.raw_client import until
 
 
@@ -154,4 +156,28 @@ async def test_following_survives_lost_connections_without_a_missing_change(worl
             follower.cancel()
             await world.receive(world.a, f"55119555500{n:02}", "while nobody does")
         nursery.cancel_scope.cancel()
+    assert sorted(set(seen)) == list(range(1, last + 1))
+
+
+async def test_following_survives_a_restart_of_the_server(dsn: str, tmp_path: Path):
+    settings = settings_for(tmp_path)
+    seen: list[int] = []
+    position = Position(0)
+    async with open_app(settings, dsn) as app:
+        world = World(app, settings)
+        await people(world)
+        company = world.a
+    for life in range(3):
+        async with open_app(settings, dsn) as app:
+            world = World(app, settings)
+            await world.receive(company, f"55119444400{life:02}", "while nobody listens")
+            async with served(world) as url, trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    follow, url, company.admin, position, lambda e: seen.append(e["seq"])
+                )
+                await world.receive(company, f"55119333300{life:02}", "while somebody does")
+                page = await world.call("GET", "/events", token=company.admin, query="limit=1")
+                last = page.json()["lastSeq"]
+                await until(lambda goal=last: (position.seq or 0) >= goal)
+                nursery.cancel_scope.cancel()
     assert sorted(set(seen)) == list(range(1, last + 1))

@@ -1,24 +1,28 @@
 """The plain WebSocket API, with trio-websocket as the client an integrator would write."""
 
+import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
 from api.errors import Detail
 from api.principal import Principal
 from api.realtime.ports import CommandRefused
 from api.realtime.server import RealtimeServer
+from api.realtime.settings import RealtimeSettings
+from api.realtime.stream import Stream
 from storage.event_log import EventPage
 from storage.events import StoredEvent
 from storage.ids import CompanyId, UserId
 from tests.api.realtime.harness import Said, World, principal, serving
-from tests.api.realtime.raw_client import OPENED, http, upgrade_request
+from tests.api.realtime.raw_client import OPENED, RawClient, http, until, upgrade_request
 
 COMPANY = CompanyId(1)
 NOW = datetime.now(UTC)
@@ -31,6 +35,7 @@ class Office(World):
         super().__init__()
         self.log: list[StoredEvent] = []
         self.forgotten = 0
+        self.reads = 0
         self.reading = trio.Event()
         self.go_on = trio.Event()
         self.go_on.set()
@@ -40,6 +45,7 @@ class Office(World):
         assert company_id == COMPANY
         found = [event for event in self.log if event.seq > max(seq, self.forgotten)]
         last = self.log[-1].seq if self.log else 0
+        self.reads += 1
         self.reading.set()
         await self.go_on.wait()
         return EventPage(
@@ -76,6 +82,23 @@ def say(server: RealtimeServer, office: Office, seq: int) -> None:
     stored = StoredEvent(company_id=COMPANY, seq=seq, kind="test.said", ids={}, created_at=NOW)
     office.log.append(stored)
     server.emit(COMPANY, seq, Said(company_id=COMPANY, rooms=("company-1-mainchannel",)))
+
+
+SLOW = RealtimeSettings(timer_step=0.02, sink_bytes=100_000, socket_send_buffer=8192)
+
+
+def blocked(stream: Stream) -> bool:
+    """Has the client not read what it was sent?"""
+    return stream._client is not None and stream._client.blocked
+
+
+async def plain_stream(port: int) -> RawClient:
+    """A connection of the plain API that reads when it is told to."""
+    request = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
+    stream, head, rest = await http(port, request)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return RawClient(stream, rest)
 
 
 @asynccontextmanager
@@ -249,3 +272,61 @@ async def test_a_revoked_or_changed_session_ends_with_a_reason() -> None:
         world.tokens["agent"] = principal(2, departments=(9,))
         server.revalidate_user(COMPANY, UserId(2))
         assert await reply(ws) == {"error": "ERR_SESSION_CHANGED"}
+
+
+async def test_a_slow_reader_gets_a_long_log_whole_at_its_own_pace() -> None:
+    world = Office()
+    async with serving(world, SLOW) as (server, port):
+        for seq in range(1, 8_001):
+            say(server, world, seq)
+        client = await plain_stream(port)
+        await client.say(b'{"id":1,"do":"subscribe","since":0}')
+        await until(lambda: any(map(blocked, server._streams.values())))
+        assert world.reads < 12, "the log is read ahead of the client"
+        client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        await client.say(b'{"id":2,"do":"echo"}')
+        seen: list[int] = []
+        replies: list[object] = []
+        while len(replies) < 2:
+            told = msgspec.json.decode(await client.text())
+            if "seq" in told:
+                seen.append(told["seq"])
+            else:
+                replies.append(told["id"])
+        assert seen == list(range(1, 8_001))
+        assert sorted(replies) == [1, 2]
+        assert server.stats().slow_clients == 0
+
+
+async def test_a_client_that_leaves_while_it_catches_up_costs_no_more_reads() -> None:
+    world = Office()
+    async with serving(world, SLOW) as (server, port):
+        for seq in range(1, 8_001):
+            say(server, world, seq)
+        client = await plain_stream(port)
+        await client.say(b'{"id":1,"do":"subscribe","since":0}')
+        await until(lambda: world.reads > 1)
+        await client.stream.aclose()
+        await until(lambda: server.stats().websockets == 0)
+        await wait_all_tasks_blocked()
+        assert world.reads < 12
+
+
+async def test_a_flood_of_commands_of_one_that_does_not_read_ends_with_that_one() -> None:
+    world = Office()
+    async with serving(world, SLOW) as (server, port):
+        good, bad = await plain_stream(port), await plain_stream(port)
+        order = b'{"id":"%d","do":"echo","with":{"fill":"%s"}}' % (1, b"x" * 2000)
+
+        async def flood() -> None:
+            with suppress(trio.BrokenResourceError):
+                while True:
+                    await bad.say(*[order] * 20)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flood)
+            await until(lambda: server.stats().slow_clients == 1)
+            await good.say(b'{"id":9,"do":"echo"}')
+            assert msgspec.json.decode(await good.text())["id"] == 9
+            nursery.cancel_scope.cancel()
+        assert server.stats().websockets == 1
