@@ -182,7 +182,7 @@ def _send(
         updated_at=draft.now,
     )
     draft.add_message(message, quoted=quoted)
-    if by is not None:
+    if by is not None and not isinstance(content, OutReaction):
         draft.replied(ticket)
     draft.mark_read(ticket)
     draft.touch(ticket, last_message=message.body, from_me=True, unread=0)

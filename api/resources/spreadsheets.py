@@ -24,7 +24,8 @@ COLUMNS: Final = {
     "email": ("email", "e-mail"),
     "tags": ("tags", "etiquetas", "tag"),
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What begins a formula somewhere; the last four are the wide forms of the first four."""
 _WORKERS: Final = trio.CapacityLimiter(2)
 _CHUNK: Final = 64 * 1024
 _MOST_ROWS: Final = 1_000_000
