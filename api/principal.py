@@ -43,3 +43,9 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def is_admin(self) -> bool:
         """Admins (and super users) see and manage the whole company."""
         return self.is_super or self.profile == "admin"
+
+    @property
+    def keyspace(self) -> str:
+        """Whose idempotency keys: programs and operators who act as a user have their own."""
+        behind = "" if self.impersonator_id is None else f"behind {self.impersonator_id}"
+        return self.program or behind

@@ -88,7 +88,9 @@ async def _run(
     with bound(company=principal.company_id, user=principal.user_id):
         if not key:
             return await called(endpoint, ctx, arguments)
-        response = await parts.idempotency.once(request, ctx.company_id, ctx.user_id, work)
+        response = await parts.idempotency.once(
+            request, ctx.company_id, ctx.user_id, work, scope=principal.keyspace
+        )
     if response.status >= 400:
         refused = msgspec.json.decode(response.body, type=ErrorBody)
         raise CommandRefused(refused.error, refused.details)

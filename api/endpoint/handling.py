@@ -85,7 +85,7 @@ async def _served(
                 ctx.company_id,
                 ctx.user_id,
                 lambda key: _called(endpoint, ctx, arguments, key),
-                scope=principal.program,
+                scope=principal.keyspace,
             )
         else:
             response = await _called(endpoint, ctx, arguments)

@@ -196,6 +196,9 @@ async def test_keys_are_each_principals_own(world: World):
     assert not replayed(theirs)
     assert theirs.json()["companyId"] == world.b.id
     assert mine.json()["companyId"] == world.a.id
+    acting = await world.call("GET", f"/auth/impersonate/{world.b.id}", token=world.super)
+    operator = await post(world, "/quick-messages", body, token=acting.json()["token"])
+    assert not replayed(operator)
     colleague = await post(world, "/quick-messages", body, token=world.a.user)
     assert not replayed(colleague)
 
