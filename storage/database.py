@@ -10,7 +10,7 @@ import msgspec
 import trio
 from sqlalchemy.sql import Executable
 
-from storage.acts import Change, current
+from storage.acts import Act, Change, current
 from storage.audit_chain import link, written
 from storage.bridge import AsyncpgConnection, Bridge, open_bridge
 from storage.errors import NotFound, OutcomeUnknown, StorageError
@@ -52,12 +52,19 @@ RETURNING audit_seq, audit_hash
 """
 """Takes the company's stream row as well, for what comes last before COMMIT."""
 
-AUDIT_STORE = """
-WITH stored AS (
-    INSERT INTO audit_log (company_id, seq, at, entry, hash) VALUES ($1, $2, $3, $4, $5)
+STORE_WITH_AUDIT = """
+WITH stream AS (
+    UPDATE company_stream SET last_seq = last_seq + $2, audit_hash = $8 WHERE company_id = $1
+    RETURNING last_seq
+), noted AS (
+    INSERT INTO audit_log (company_id, seq, at, entry, hash) VALUES ($1, $5, $6, $7, $8)
 )
-UPDATE company_stream SET audit_hash = $5 WHERE company_id = $1
+INSERT INTO events (company_id, seq, kind, ids)
+SELECT $1, stream.last_seq - $2 + e.place, e.kind, e.ids
+FROM stream, unnest($3::text[], $4::jsonb[]) WITH ORDINALITY AS e (kind, ids, place)
+RETURNING seq
 """
+"""What NUMBER_AND_STORE does, after AUDIT_NEXT, with the audit log's entry."""
 
 
 def _nobody_listens(_events: object) -> None:
@@ -200,12 +207,9 @@ class Tx(Statements):
         numbered: list[tuple[int, DomainEvent]] = []
         try:
             if self._act is not None and self._changes:
-                if self._act.once is not None:
-                    answer = self._answer or (None, None, None)
-                    await connection.execute(SETTLE, *self._act.once, *answer)
-                await self._audit(connection)
-            if self._events:
-                numbered = await self._number(connection)
+                numbered = await self._store_with_audit(connection, self._act)
+            elif self._events:
+                numbered = self._pairs(await connection.fetch(NUMBER_AND_STORE, *self._rows()))
         except BaseException:
             await _rollback(connection)
             raise
@@ -220,21 +224,29 @@ class Tx(Statements):
             # Queued here, not in the waking trio task: trio wakes tasks in no particular order.
             self._database.bridge.trio_call_soon(lambda: self._database.publisher(numbered))
 
-    async def _audit(self, connection: AsyncpgConnection) -> None:
-        assert self._act is not None
-        entry = written(self._act, self._changes)
+    async def _store_with_audit(
+        self, connection: AsyncpgConnection, act: Act
+    ) -> list[tuple[int, DomainEvent]]:
+        """The events, the entry of the audit log, and the idempotency key that is used up."""
+        if act.once is not None:
+            await connection.execute(SETTLE, *act.once, *(self._answer or (None, None, None)))
+        entry = written(act, self._changes)
         seq, before = await connection.fetchrow(AUDIT_NEXT, self.company_id)
         at = datetime.now(UTC)
         tied = link(self._database.audit_key, before, self.company_id, seq, at, entry.encode())
-        await connection.execute(AUDIT_STORE, self.company_id, seq, at, entry, tied)
+        rows = self._rows()
+        return self._pairs(await connection.fetch(STORE_WITH_AUDIT, *rows, seq, at, entry, tied))
 
-    async def _number(self, connection: AsyncpgConnection) -> list[tuple[int, DomainEvent]]:
-        events = self._events
-        ids = [msgspec.json.encode(event.ids()).decode() for event in events]
-        kinds = [event.kind for event in events]
-        rows = await connection.fetch(NUMBER_AND_STORE, self.company_id, len(events), kinds, ids)
-        first = min(row[0] for row in rows)
-        return [(first + place, event) for place, event in enumerate(events)]
+    def _rows(self) -> tuple[CompanyId, int, list[str], list[str]]:
+        """The events as NUMBER_AND_STORE takes them."""
+        ids = [msgspec.json.encode(event.ids()).decode() for event in self._events]
+        kinds = [event.kind for event in self._events]
+        return self.company_id, len(self._events), kinds, ids
+
+    def _pairs(self, stored: list[Any]) -> list[tuple[int, DomainEvent]]:
+        """The events with the numbers that they were stored under."""
+        first = min((row[0] for row in stored), default=0)
+        return [(first + place, event) for place, event in enumerate(self._events)]
 
 
 class Database(Statements):
