@@ -45,7 +45,8 @@ def _first(fields: dict[str, list[tuple[str, str]]], kind: str) -> str:
 
 
 def _phone(parameters: str, value: str) -> Phone:
-    named = dict(part.partition("=")[::2] for part in parameters.lower().split(";"))
+    pairs = (part.partition("=") for part in parameters.lower().split(";"))
+    named = {name: given for name, _, given in pairs}
     return Phone(phone=value, type=named.get("type", ""), wa_id=named.get("waid", ""))
 
 

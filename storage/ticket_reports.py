@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from storage.contacts import contacts
 from storage.database import Statements
 from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TagId, TicketId, UserId
+from storage.json_rows import AnySelect
 from storage.reports import Period
 from storage.search import contains, digits_of, one_of, pattern
 from storage.tags import ticket_tags
@@ -16,7 +17,6 @@ from storage.tickets import tickets
 from storage.user_ratings import user_ratings
 
 _k, _t, _c, _r = ticket_trackings.c, tickets.c, contacts.c, user_ratings.c
-AnySelect = sa.Select[*tuple[object, ...]]
 
 
 class CaseFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -263,10 +263,14 @@ class Stream:
                 self._replayed = event.seq
             complete, more = complete and page.complete, page.has_more
             await trio.lowlevel.checkpoint()  # what was said is tried before the next page is read
-            while self._client is not None and self._client.blocked:
+            while self._held_up():
                 self._readable = trio.Event()
                 await self._readable.wait()
         return complete
+
+    def _held_up(self) -> bool:
+        """Whether there is a client, and it has not read what it was told."""
+        return self._client is not None and self._client.blocked
 
     def _join(self) -> None:
         if self._client is not None and self._channel is None:

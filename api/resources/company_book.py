@@ -100,7 +100,7 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
     check_email("" if body.email is UNSET else body.email)
     if body.password:
         check_password(body.password)
-    values = _values(body) | {"name": body.name.strip()}
+    values: dict[str, Any] = _values(body) | {"name": body.name.strip()}
     new = NewCompany(**values)
     password = body.password or secrets.token_urlsafe(24)
     hashed = await ctx.parts.auth.passwords.hash(password)
