@@ -1,7 +1,9 @@
 """`python -m bench hostile`: what 200 good clients notice while others mean harm.
 
 The good clients hear one event after the other, 100 a second; their latency under each kind of
-harm is compared with the one before it. The server's memory and its refusals are printed too.
+harm is compared with the one before it. Beside it, how long another task of the server waits for
+its turn, in CPU time of the loop: what the server itself does about the harm, without what the
+harmful process takes from the machine. Memory and refusals are printed too.
 """
 
 import argparse
@@ -26,6 +28,8 @@ class Harm(msgspec.Struct):
     p99_ms: float
     quiet_p99_ms: float
     ratio: float
+    loop_p99_ms: float
+    quiet_loop_p99_ms: float
     peak_mib: float
     done: int
     refused: int
@@ -62,6 +66,12 @@ class Good:
         found: dict[str, float] = msgspec.json.decode(self._line())
         return found
 
+    def loop_p99(self) -> float:
+        """How long another task waited for its turn since the last look, in CPU milliseconds."""
+        self._say("waits")
+        cpu, _ = msgspec.json.decode(self._line())
+        return round(cpu[int(len(cpu) * 0.99)], 2)
+
     def stop(self) -> None:
         """End the process."""
         self._process.kill()
@@ -70,7 +80,9 @@ class Good:
 
 def suffer(kind: str, server: psutil.Process, port: int, good: Good, seconds: float) -> Harm:
     """One kind of harm, after a quiet time to compare with."""
+    good.loop_p99()
     quiet = good.listen(seconds / 2)
+    quiet_loop = good.loop_p99()
     hostile = subprocess.Popen(
         [sys.executable, "-m", "bench.load.hostile", kind, str(port), str(seconds + 2)],
         stdout=subprocess.PIPE,
@@ -78,6 +90,7 @@ def suffer(kind: str, server: psutil.Process, port: int, good: Good, seconds: fl
         cwd=ROOT,
     )
     found = good.listen(seconds)
+    loop = good.loop_p99()
     peak = server.memory_info().rss / 2**20
     text, _ = hostile.communicate(timeout=seconds + 60)
     deed = msgspec.json.decode(text, type=Deed)
@@ -90,6 +103,8 @@ def suffer(kind: str, server: psutil.Process, port: int, good: Good, seconds: fl
         p99_ms=round(found["p99_ms"], 2),
         quiet_p99_ms=round(quiet["p99_ms"], 2),
         ratio=round(found["p99_ms"] / quiet["p99_ms"], 2),
+        loop_p99_ms=loop,
+        quiet_loop_p99_ms=quiet_loop,
         peak_mib=round(peak, 1),
         done=deed.done,
         refused=deed.refused,
@@ -107,20 +122,23 @@ def main(argv: Sequence[str]) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     results: list[Harm] = []
-    with running(commands()["chatia"]) as (server, port):
+    with running([*commands()["chatia"], "waits"]) as (server, port):
         good = Good(port, options.clients)
         try:
             good.listen(1.0)
             start = server.memory_info().rss / 2**20
             print(f"{options.clients} good clients; the server has {start:.1f} MiB")
-            print(f"{'harm':18}{'p50 ms':>8}{'p99 ms':>8}{'quiet':>8}{'ratio':>7}{'MiB':>8}  deeds")
+            print(
+                f"{'harm':18}{'p50 ms':>8}{'p99 ms':>8}{'quiet':>8}{'ratio':>7}"
+                f"{'loop p99':>10}{'quiet':>8}{'MiB':>8}  deeds"
+            )
             for kind in options.only or KINDS:
                 harm = suffer(kind, server, port, good, options.seconds)
                 results.append(harm)
                 print(
                     f"{kind:18}{harm.p50_ms:8.2f}{harm.p99_ms:8.2f}{harm.quiet_p99_ms:8.2f}"
-                    f"{harm.ratio:7.2f}{harm.peak_mib:8.1f}  {harm.done} done, "
-                    f"{harm.refused} refused"
+                    f"{harm.ratio:7.2f}{harm.loop_p99_ms:10.2f}{harm.quiet_loop_p99_ms:8.2f}"
+                    f"{harm.peak_mib:8.1f}  {harm.done} done, {harm.refused} refused"
                 )
         finally:
             good.stop()
