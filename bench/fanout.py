@@ -1,7 +1,7 @@
 """`python -m bench fanout`: one event to N sockets, beside Node's socket.io and python-socketio.
 
-Servers and load clients run in processes of their own. Rounds follow each other: a burst of W
-events is fired, every socket receives it, the next one. CPU is the server's own, user and system.
+Servers and load clients run in processes of their own. A burst of W events is fired, every socket
+receives it, the next one; the servers take turns at that. CPU is the server's own, user and system.
 `python -m bench sockets` is the same with events from the clients.
 """
 
@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import psutil
@@ -74,48 +75,81 @@ def spent(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def measure(
-    name: str, command: Sequence[str], clients: int, burst: int, seconds: float, *, inbound: bool
-) -> Result:
-    """One server, one number of clients, one size of burst."""
-    with running(command) as (server, port):
+class Run:
+    """One server with its clients: `go` as often as you like, then `result`."""
+
+    def __init__(
+        self, name: str, server: psutil.Process, port: int, plan: dict[str, object]
+    ) -> None:
+        self.name = name
+        self._plan = plan
+        self._server = server
         before = server.memory_info().rss
-        load = subprocess.Popen(
+        self._load = subprocess.Popen(
             [sys.executable, "-m", "bench.load.listeners"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
-        assert load.stdin is not None
-        assert load.stdout is not None
-        try:
-            plan = {"port": port, "clients": clients, "burst": burst, "inbound": inbound}
-            print(msgspec.json.encode(plan).decode(), file=load.stdin, flush=True)
-            if load.stdout.readline().strip() != "ready":
-                message = f"the clients of {name} could not connect"
-                raise RuntimeError(message)
-            kib = (server.memory_info().rss - before) / clients / 1024
-            print("go", seconds / 3, file=load.stdin, flush=True)  # warm up
-            load.stdout.readline()
-            cpu = spent(server)
-            print("go", seconds, file=load.stdin, flush=True)
-            found = msgspec.json.decode(load.stdout.readline())
-            cpu = spent(server) - cpu
-        finally:
-            load.kill()
-            load.wait()
-    return Result(
-        server=name,
-        clients=clients,
-        burst=burst,
-        cpu_us_per_delivery=round(cpu / found["deliveries"] * 1e6, 3),
-        deliveries_per_s=round(found["deliveries"] / found["seconds"]),
-        p50_ms=round(found["p50_ms"], 3),
-        p99_ms=round(found["p99_ms"], 3),
-        kib_per_connection=round(kib, 2),
-        client_cpu_s=round(found["cpu_s"], 2),
-    )
+        if self._ask(msgspec.json.encode({**plan, "port": port}).decode()) != "ready":
+            message = f"the clients of {name} could not connect"
+            raise RuntimeError(message)
+        self._kib = (server.memory_info().rss - before) / int(str(plan["clients"])) / 1024
+        self._rounds: list[tuple[float, dict[str, float]]] = []
+
+    def _ask(self, order: str) -> str:
+        assert self._load.stdin is not None
+        assert self._load.stdout is not None
+        print(order, file=self._load.stdin, flush=True)
+        return self._load.stdout.readline().strip()
+
+    def go(self, seconds: float, *, counted: bool = True) -> None:
+        """One round."""
+        cpu = spent(self._server)
+        found = msgspec.json.decode(self._ask(f"go {seconds}"))
+        if counted:
+            self._rounds.append((spent(self._server) - cpu, found))
+
+    def stop(self) -> None:
+        """End the clients."""
+        self._load.kill()
+        self._load.wait()
+
+    def result(self) -> Result:
+        """All rounds together; of the latencies the round in the middle."""
+        cpu = sum(round_cpu for round_cpu, _ in self._rounds)
+        found = [figures for _, figures in self._rounds]
+        deliveries = sum(figures["deliveries"] for figures in found)
+        return Result(
+            server=self.name,
+            clients=int(str(self._plan["clients"])),
+            burst=int(str(self._plan["burst"])),
+            cpu_us_per_delivery=round(cpu / deliveries * 1e6, 3),
+            deliveries_per_s=round(deliveries / sum(figures["seconds"] for figures in found)),
+            p50_ms=round(median(figures["p50_ms"] for figures in found), 3),
+            p99_ms=round(median(figures["p99_ms"] for figures in found), 3),
+            kib_per_connection=round(self._kib, 2),
+            client_cpu_s=round(sum(figures["cpu_s"] for figures in found), 2),
+        )
+
+
+def measure(
+    plan: dict[str, object], names: Sequence[str], seconds: float, rounds: int
+) -> list[Result]:
+    """Servers side by side, their rounds in turns: what else the machine does meets them alike."""
+    with ExitStack() as stack:
+        runs: list[Run] = []
+        for name in names:
+            server, port = stack.enter_context(running(commands()[name]))
+            run = Run(name, server, port, plan)
+            stack.callback(run.stop)
+            run.go(seconds / 3, counted=False)  # warm up
+            runs.append(run)
+        for _ in range(rounds):
+            for run in runs:
+                run.go(seconds / rounds)
+        return [run.result() for run in runs]
 
 
 def table(results: Sequence[Result]) -> Iterator[str]:
@@ -142,19 +176,18 @@ def main(argv: Sequence[str], *, inbound: bool = False) -> int:
     parser.add_argument("--clients", type=int, nargs="*", default=[200, 1000, 4000])
     parser.add_argument("--burst", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--server", action="append", help="only these (repeatable)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     results: list[Result] = []
+    names = [name for name in commands() if not options.server or name in options.server]
     for clients in options.clients:
         for burst in options.burst:
-            for name, command in commands().items():
-                if not options.server or name in options.server:
-                    results.append(
-                        measure(name, command, clients, burst, options.seconds, inbound=inbound)
-                    )
+            plan: dict[str, object] = {"clients": clients, "burst": burst, "inbound": inbound}
+            results += measure(plan, names, options.seconds, options.rounds)
     print("\n".join(table(results)))
     if options.json:
         options.json.write_bytes(msgspec.json.encode(results))

@@ -69,7 +69,7 @@ class Good:
     def loop_p99(self) -> float:
         """How long another task waited for its turn since the last look, in CPU milliseconds."""
         self._say("waits")
-        cpu, _ = msgspec.json.decode(self._line())
+        cpu: list[float] = msgspec.json.decode(self._line())[0]
         return round(cpu[int(len(cpu) * 0.99)], 2)
 
     def stop(self) -> None:
