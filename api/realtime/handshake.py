@@ -35,6 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     query: dict[str, str]
     headers: dict[bytes, bytes]
     address: str
+    scheme: str = "http"
 
     @property
     def origin(self) -> str | None:
@@ -64,18 +65,23 @@ def read_request(scope: Scope) -> Request:
         query=query,
         headers=dict(scope["headers"]),
         address=str(client[0]) if client else "",
+        scheme=scope.get("scheme", "http"),
     )
 
 
 def origin_listed(request: Request, settings: RealtimeSettings) -> bool:
-    """May this origin use the cookie? Listed ones and our own pages may."""
+    """May this origin use the cookie? Listed ones and our own pages may.
+
+    Behind a proxy that is trusted to say so, our own pages are the https ones alone.
+    """
     origin = request.origin
     if origin is None:
         return False
     if "*" in settings.origins or origin.lower() in settings.origins:
         return True
     host = request.headers.get(b"host", b"").decode("latin-1")
-    return bool(host) and origin.partition("://")[2] == host
+    scheme, _, named = origin.partition("://")
+    return bool(host) and named == host and (scheme == "https" or request.scheme != "https")
 
 
 def origin_allowed(request: Request, settings: RealtimeSettings) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import trio
 
+from api.realtime.handshake import Request, origin_listed
 from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
 from bench.load.frames import masked_text
@@ -189,6 +190,31 @@ async def test_foreign_origins_are_refused_and_listed_ones_echoed() -> None:
             stream, head, _ = await http(port, request)
             assert head.split()[1] == (b"101" if status == b"200" else b"400")
             await stream.aclose()
+
+
+@pytest.mark.parametrize(
+    ("origin", "scheme", "listed"),
+    [
+        ("http://test", "http", True),
+        ("https://test", "http", True),  # a proxy that is not trusted ends the encryption
+        ("https://test", "https", True),
+        ("http://test", "https", False),
+        ("http://test:8080", "http", False),
+        ("http://test.evil.example", "http", False),
+        ("http://evil.example/test", "http", False),
+        ("null", "http", False),
+        ("test", "http", False),
+        ("", "http", False),
+        ("HTTPS://APP.EXAMPLE", "http", True),
+        ("https://app.example:443", "http", False),
+        ("https://app.example.evil.example", "http", False),
+    ],
+)
+def test_an_origin_is_listed_exactly_or_our_own(origin: str, scheme: str, listed: bool) -> None:
+    settings = RealtimeSettings(origins=("https://app.example",))
+    headers = {b"host": b"test", b"origin": origin.encode()}
+    request = Request("GET", {}, headers, "127.0.0.1", scheme)
+    assert origin_listed(request, settings) is listed
 
 
 async def test_changed_permissions_make_the_client_connect_again() -> None:
