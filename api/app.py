@@ -286,8 +286,12 @@ def _build_fallback(parts: Parts) -> AsgiApp:
 
 
 @asynccontextmanager
-async def listening(settings: Settings, app: AsgiApp) -> AsyncGenerator[int]:
+async def listening(
+    settings: Settings, app: AsgiApp, metrics: Metrics | None = None
+) -> AsyncGenerator[int]:
     """Serve `app` on the configured address; gives the port. Leaving the block drains.
+
+    `metrics` get the listener's figures.
 
     Raises OSError when the address is taken.
     """
@@ -297,5 +301,7 @@ async def listening(settings: Settings, app: AsgiApp) -> AsyncGenerator[int]:
         drain_timeout=settings.drain_seconds,
     )
     proxies = [ip_network(text, strict=False) for text in settings.trusted_proxies]
-    async with serve_edge(app, listeners, limits, proxies):
+    async with serve_edge(app, listeners, limits, proxies) as edge:
+        if metrics is not None:
+            metrics.add(lambda: _numbers("edge", edge.stats()))
         yield listeners[0].getsockname()[1]

@@ -37,7 +37,7 @@ async def serve(
                 outer.start_soon(postgres.supervise)
             async with (
                 open_app(settings, dsn, take_over=take_over) as app,
-                listening(settings, app.asgi) as port,
+                listening(settings, app.asgi, app.parts.metrics) as port,
             ):
                 async with trio.open_nursery() as nursery:
                     made = await seed(app, settings) if demo else None

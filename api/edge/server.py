@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
+import msgspec
 import trio
 
 from api.edge.connection import AsgiApp, Connection
@@ -37,6 +38,15 @@ def open_listeners(host: str, port: int, *, backlog: int = 4096) -> list[socket.
     return listeners
 
 
+class EdgeStats(msgspec.Struct, frozen=True):
+    """What the listener holds now, and how many it refused (503) and evicted since the start."""
+
+    connections: int
+    half_open: int
+    refused: int
+    evicted: int
+
+
 class EdgeServer:
     """Owns the accepted connections; one instance per ASGI application."""
 
@@ -63,6 +73,10 @@ class EdgeServer:
     def half_open(self) -> int:
         """How many of them are still at their request's head."""
         return len(self._half_open)
+
+    def stats(self) -> EdgeStats:
+        """Figures for the metrics page."""
+        return EdgeStats(self.connections, self.half_open, self.refused, self.evicted)
 
     def date(self) -> bytes:
         """Return the current Date header value."""

@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import trio
 from hypercorn.config import Config
@@ -16,6 +18,9 @@ from hypercorn.trio import serve as hypercorn_serve
 
 from api.app import listening, open_app
 from tests.api.conftest import World, settings_for
+
+HANGING = "chatia_edge_connections 2"
+"""The one that asks, and one that waits for an answer."""
 
 
 async def under_hypercorn(world: World, nursery: trio.Nursery) -> str:
@@ -95,5 +100,18 @@ def test_the_command_serves_the_demo_and_stops_on_a_signal(tmp_path: Path, dsn: 
         login = httpx.post(f"{base[0]}/auth/login", json=body, timeout=20)
         assert login.status_code == 200
         assert login.json()["user"]["queues"]
-        server.send_signal(signal.SIGTERM)
+        figures = httpx.get(f"{base[0]}/metrics", timeout=20).text
+        assert "chatia_edge_connections " in figures
+        assert "chatia_edge_evicted 0" in figures
+        path = f"{base[0]}/socket.io/?EIO=4&transport=polling"
+        sid = msgspec.json.decode(httpx.get(path, timeout=20).content[1:])["sid"]
+        with ThreadPoolExecutor() as pool:
+            hanging = pool.submit(httpx.get, f"{path}&sid={sid}", timeout=20)
+            seen = 0
+            while seen < 5:  # a connection that is just closing may stand in for it once
+                seen += HANGING in httpx.get(f"{base[0]}/metrics", timeout=20).text
+            server.send_signal(signal.SIGTERM)
+            assert (
+                hanging.result(20).text == "1"
+            )  # told, not cut; and nobody waits for its next ping
         assert server.wait(20) == 0
