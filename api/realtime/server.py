@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0
 _LOST_DEPARTMENT = "department", "delete"
+_NOBODY = UserId(0)
 
 
 class RealtimeStats(msgspec.Struct, frozen=True):
@@ -311,12 +312,14 @@ class RealtimeServer:
         principal = socket.principal
         if principal is None:
             return
-        key = principal.company_id, principal.user_id
+        # An operator who acts as somebody does not make that person be here.
+        acting = principal.impersonator_id is not None
+        key = principal.company_id, _NOBODY if acting else principal.user_id
         self._online[key] += step
         if self._online[key] == 0:
             del self._online[key]
         changed = self._online[key] == (1 if step > 0 else 0)
-        if changed and self.ports.presence_changed is not None:
+        if changed and not acting and self.ports.presence_changed is not None:
             self.ports.presence_changed(*key, step > 0)
 
     # -- figures ---------------------------------------------------------------------------------

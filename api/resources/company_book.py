@@ -107,7 +107,7 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
     first = NewUser(name="Admin", email=new.email, password_hash=hashed, profile="admin")
     founded = await founding.create_company(ctx.parts.database, new, first)
     if body.campaigns_enabled is False:
-        await _changed(ctx, founded.company.id, {}, body)
+        await _changed(ctx, founded.company.id, {}, CompanyBody(campaigns_enabled=False))
     return await full_company(ctx.parts.database, founded.company.id)
 
 

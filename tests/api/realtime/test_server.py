@@ -242,6 +242,19 @@ async def test_presence_follows_the_first_and_the_last_socket_of_a_user() -> Non
         assert world.presence == [(1, 1, True), (1, 1, False)]
 
 
+async def test_an_operator_who_acts_as_a_user_does_not_make_that_user_be_here() -> None:
+    world = World()
+    acting = msgspec.structs.replace(world.tokens["agent"], impersonator_id=UserId(4))
+    world.tokens["acting"] = acting
+    async with serving(world) as (server, port):
+        behind = await joined(port, "acting")
+        assert server.stats().sockets == 1
+        await joined(port, "agent")
+        await behind.stream.aclose()
+        await until(lambda: server.stats().sockets == 1)
+        assert world.presence == [(1, 2, True)]
+
+
 async def test_a_shutdown_tells_the_clients_after_their_last_events() -> None:
     async with serving() as (server, port):
         client = await joined(port)
