@@ -12,6 +12,9 @@ from api.errors import Detail, Invalid
 FETCHING = 20.0
 """Seconds for the whole picture."""
 
+LARGEST = 16 * 1024 * 1024
+"""Bytes; a picture is held in memory while it is fetched, and no network takes a larger one."""
+
 
 async def linked_picture(ctx: Ctx, url: str, caption: str) -> tuple[OutMedia, StoredFile]:
     """Fetch a picture and keep it; what is sent of it, and where it lies.
@@ -19,7 +22,7 @@ async def linked_picture(ctx: Ctx, url: str, caption: str) -> tuple[OutMedia, St
     Raises Invalid for an address that is not public, does not answer with a picture, or with one
     that is too large.
     """
-    limit = ctx.parts.settings.upload_limit
+    limit = min(LARGEST, ctx.parts.settings.upload_limit)
     request = HttpRequest(method="GET", url=url.strip(), deadline=FETCHING)
     reply = await ctx.parts.http.call(request, limit=limit)
     if isinstance(reply, HttpFailure):
