@@ -133,7 +133,7 @@ def connection_of(ctx: Ctx, snapshot: CompanySnapshot, asked: int | None) -> Con
     """The one that the token is bound to, else the one that is asked for, else the default."""
     bound = ctx.principal.connection_id
     if bound is None and asked is None:
-        found = next((one for one in snapshot.connections.values() if one.is_default), None)
+        found = snapshot.default_connection()
     else:
         found = snapshot.connections.get(ConnectionId(bound or asked or 0))
     if found is None:
