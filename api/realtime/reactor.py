@@ -1,8 +1,8 @@
 """The loop that moves bytes: one private epoll set, waited on by one trio task.
 
 Each websocket costs no task. Reading a turn, handling it and sending what came of it happen
-without a checkpoint in between; after `sends_per_turn` sends or as many reads the task lets the
-rest of the program run. Companies with something to send take turns, so that the storm of one
+without a checkpoint in between; after `sends_per_turn` sends, or a millisecond of reading, the task
+lets the rest of the program run. Companies with something to send take turns, so that the storm of one
 delays the others by one turn at most.
 """
 
@@ -10,6 +10,7 @@ import logging
 import select
 import socket
 from collections import OrderedDict, deque
+from time import perf_counter
 
 import msgspec
 import trio
@@ -23,6 +24,8 @@ from api.realtime.websocket import INTERNAL_ERROR
 log = logging.getLogger(__name__)
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _READS = 128
+_TURN = 0.001
+"""Seconds of reading before the rest of the program runs."""
 
 
 class ReactorStats(msgspec.Struct):
@@ -135,15 +138,21 @@ class Reactor:
             if not ready:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
                 continue
-            self._reading = True
+            self._reading, until = True, perf_counter() + _TURN
             for fd, events in ready:
                 client = self._clients.get(fd)
                 if client is not None:
                     self._serve(client, events)
-            self._reading = False
-            if self.send_some():
-                self._lot.unpark()
-            await trio.lowlevel.checkpoint()
+                if perf_counter() > until:  # they have much to say: others get their turn
+                    await self._end_of_turn()
+                    self._reading, until = True, perf_counter() + _TURN
+            await self._end_of_turn()
+
+    async def _end_of_turn(self) -> None:
+        self._reading = False
+        if self.send_some():
+            self._lot.unpark()
+        await trio.lowlevel.checkpoint()
 
     def _serve(self, client: Client, events: int) -> None:
         if events & _OUT:

@@ -94,6 +94,19 @@ def malformed(port: int, until: float, deed: Deed) -> None:
             time.sleep(0.002)
 
 
+def flood(port: int, until: float, deed: Deed) -> None:
+    """40 clients send frames that mean nothing, as many as the server takes."""
+    socks = [upgraded(port) for _ in range(40)]
+    pongs = masked_text(b"3") * 10_000
+    for sock in socks:
+        sock.setblocking(False)
+    while time.monotonic() < until:
+        for sock in socks:
+            with suppress(BlockingIOError):
+                deed.done += sock.send(pongs) // 7
+        time.sleep(0.002)
+
+
 def half_open(port: int, until: float, deed: Deed) -> None:
     """2,000 connections that begin a request and never end it; closed ones are opened again."""
     socks: list[socket.socket] = []
@@ -165,6 +178,7 @@ def upgrade_storm(port: int, until: float, deed: Deed) -> None:
 KINDS: dict[str, Callable[[int, float, Deed], None]] = {
     "stopped reading": stopped_reading,
     "malformed frames": malformed,
+    "flood of frames": flood,
     "2,000 half-open": half_open,
     "64 MB frames": big_frame,
     "upgrade storm": upgrade_storm,
