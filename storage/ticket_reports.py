@@ -1,6 +1,7 @@
 """The report on cases: every run of a ticket that began in a period, with who and how long."""
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -60,7 +61,7 @@ async def cases(
     source: Statements, company_id: CompanyId, wanted: CaseFilter
 ) -> tuple[list[Case], int]:
     """One page of cases, the latest first, and how many there are in all."""
-    found = _found(company_id, wanted)
+    found = _found(company_id, wanted, _WHOLE)
     rate = (
         sa.select(_r.rate)
         .where(_r.company_id == company_id, _r.ticket_id == _t.id)
@@ -91,18 +92,23 @@ async def cases(
         .limit(wanted.page_size)
         .offset((wanted.page - 1) * wanted.page_size)
     )
+    # Every run has its ticket and contact: they are looked at only where they decide.
+    narrow = wanted.search or wanted.statuses or wanted.tag_ids or wanted.contact_id is not None
+    counted = _found(company_id, wanted, _WHOLE if narrow else ticket_trackings)
     rows = await source.all(page, into=Case)
     count: int = await source.value(
-        sa.select(sa.func.count()).select_from(found.with_only_columns(sa.literal(1)).subquery())
+        sa.select(sa.func.count()).select_from(counted.with_only_columns(sa.literal(1)).subquery())
     )
     return rows, count
 
 
-def _found(company_id: CompanyId, wanted: CaseFilter) -> AnySelect:
-    of_ticket = sa.and_(_t.company_id == _k.company_id, _t.id == _k.ticket_id)
-    of_contact = sa.and_(_c.company_id == _t.company_id, _c.id == _t.contact_id)
-    joined = ticket_trackings.join(tickets, of_ticket).join(contacts, of_contact)
-    found = sa.select(sa.literal(1)).select_from(joined).where(_k.company_id == company_id)
+_WHOLE: Final = ticket_trackings.join(
+    tickets, sa.and_(_t.company_id == _k.company_id, _t.id == _k.ticket_id)
+).join(contacts, sa.and_(_c.company_id == _t.company_id, _c.id == _t.contact_id))
+
+
+def _found(company_id: CompanyId, wanted: CaseFilter, among: sa.FromClause) -> AnySelect:
+    found = sa.select(sa.literal(1)).select_from(among).where(_k.company_id == company_id)
     if wanted.period is not None:
         found = found.where(_k.created_at >= wanted.period.start, _k.created_at < wanted.period.end)
     if text := wanted.search.strip():
