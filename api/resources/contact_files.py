@@ -103,7 +103,7 @@ def _new(people: Sequence[Person]) -> tuple[NewContact, ...]:
     return tuple(NewContact(name=p.name, number=p.number, email=p.email) for p in people)
 
 
-@routes.post("/contacts/import", deadline=300.0)
+@routes.post("/contacts/import", deadline=300.0, lacks="channel with an address book")
 async def import_phone(ctx: Ctx, body: Phone) -> PhoneReport:
     """Store the people of a phone's address book; 501 where its channel cannot read that."""
     snapshot = await ctx.snapshot()
