@@ -98,7 +98,8 @@ class Routes:
 
         `noun` names handlers of other modules anew, when they are declared a second time. `missing`
         is the family's code for a row of this noun that is not there. `feature` binds
-        what adds and changes: a company that gave a feature up may still read and delete.
+        what adds and changes, and all that programs ask: people of a company that gave a
+        feature up may still read and delete.
         """
         self._prefix = prefix
         self.tag = self._tag = tag
@@ -133,12 +134,14 @@ class Routes:
         """Declare an endpoint; options are Endpoint's fields (guard, status, deadline, strict…)."""
 
         def register(handler: H) -> H:
+            asks: Guard = options.get("guard", self._guard)
+            bound = method in ("POST", "PUT") or asks.scope
             settings = {
                 "guard": self._guard,
                 "noun": self._noun or handler.__module__.rpartition(".")[2],
                 "missing": self._missing,
                 "strict": self._strict,
-                "feature": self._feature if method in ("POST", "PUT") else None,
+                "feature": self._feature if bound else None,
                 "paid": self._paid,
                 "tag": self._tag,
             } | options
