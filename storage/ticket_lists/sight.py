@@ -194,11 +194,14 @@ def shown(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterat
 
     `given` names the values that the question has; they are parameters of these names.
     """
-    yield _t.company_id == COMPANY
-    yield from _may_see(viewer)
-    yield from _filters(wanted, given)
     own = _t.user_id == _id("viewer")
-    yield from _column(viewer, wanted, own, at_home="viewer_connection" in given)
+    yield _t.company_id == COMPANY
+    if _only_own(viewer, wanted):
+        yield own  # which may be seen; saying so again would only mislead the planner
+    else:
+        yield from _may_see(viewer)
+        yield from _column(viewer, wanted, own, at_home="viewer_connection" in given)
+    yield from _filters(wanted, given)
     unlimited = viewer.all_historic and not viewer.is_admin and wanted.status == "pending"
     if "departments" in given and wanted.status != "group" and not unlimited:
         without = sa.and_(own, _t.department_id.is_(None))
@@ -208,7 +211,10 @@ def shown(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterat
 def _column(
     viewer: Viewer, wanted: TicketFilter, own: Condition, *, at_home: bool
 ) -> Iterator[Condition]:
-    """The column of the inbox that `status` names; `at_home` viewers have one connection."""
+    """The column of the inbox that `status` names, where it is not `_only_own`.
+
+    `at_home` viewers have one connection.
+    """
     everyone = _everyone(viewer, wanted)
     status = wanted.status
     if status == "pending":
@@ -220,11 +226,15 @@ def _column(
     elif status == "":
         if not everyone:
             yield sa.or_(own, _t.status == "pending")
-    elif status == "group":
-        if at_home and not viewer.is_admin:
-            yield sa.or_(own, _t.connection_id == _id("viewer_connection"))
-    elif not everyone and (viewer.is_admin or status != "closed"):
-        yield own
+    elif status == "group" and at_home and not viewer.is_admin:
+        yield sa.or_(own, _t.connection_id == _id("viewer_connection"))
+
+
+def _only_own(viewer: Viewer, wanted: TicketFilter) -> bool:
+    """Whether the column shows the viewer's own tickets alone."""
+    if wanted.status in ("", "pending", "search", "group") or _everyone(viewer, wanted):
+        return False
+    return viewer.is_admin or wanted.status != "closed"
 
 
 def _everyone(viewer: Viewer, wanted: TicketFilter) -> bool:
