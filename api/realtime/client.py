@@ -18,7 +18,7 @@ from api.realtime.websocket import (
     frame,
 )
 
-_READ = 16_384  # per turn and socket: a flooding client gets its share, no more
+_READ = 8_192  # per turn and socket: a flooding client gets its share, no more
 _DRAIN = 1 << 18  # what a client that was told goodbye may still send
 
 
