@@ -22,11 +22,8 @@ def names() -> list[str]:
 def main() -> int:
     """Dispatch to the bench named first."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] == "sockets":  # the same harness, the other direction
-        fanout = importlib.import_module("bench.fanout")
-        return int(fanout.main(arguments[1:], inbound=True) or 0)
     if not arguments or arguments[0] not in names():
-        print(f"usage: python -m bench [{' | '.join(sorted([*names(), 'sockets']))}] ...")
+        print(f"usage: python -m bench [{' | '.join(sorted(names()))}] ...")
         return 2
     module = importlib.import_module(f"bench.{arguments[0]}")
     return int(module.main(arguments[1:]) or 0)
