@@ -8,7 +8,7 @@ import trio
 
 from api.errors import Detail, NotAvailable, ResetExpired, ResetInvalid
 from api.parts import Parts
-from storage import mails, password_resets, refresh_families, users
+from storage import credentials, mails, password_resets, users
 from storage.acts import acting
 from storage.ids import CompanyId, UserId
 from storage.mails import Mail
@@ -61,9 +61,9 @@ async def _set(
     async with parts.database.begin(company_id) as tx:
         if not await password_resets.use(tx, company_id, user_id, token):
             raise ResetInvalid
-        await users.change(tx, company_id, user_id, UserPatch(password_hash=hashed))
-        ended = await refresh_families.revoke_user(tx, company_id, user_id, "password reset")
-    parts.auth.ended(ended)
+        patch = UserPatch(password_hash=hashed)
+        changed = await credentials.change(tx, company_id, user_id, patch, reason="password reset")
+    parts.auth.ended(changed.ended)
 
 
 async def _order(parts: Parts, login: Login) -> None:

@@ -10,10 +10,11 @@ from actors.events import RecordChanged
 from api.endpoint import Ctx, Done, Id, Page, Routes, Short, admin, super_user
 from api.endpoint.crud import SIZE
 from api.endpoint.times import moment
-from api.errors import Detail, Invalid, Missing
+from api.errors import Detail, Forbidden, Invalid, Missing
 from api.resources.companies import full_company
-from api.resources.users import check_email, check_password
-from storage import companies, founding, refresh_families, settings, users
+from api.resources.users import check_email, check_password, tell_changed
+from storage import companies, credentials, founding, refresh_families, settings, users
+from storage.database import Tx
 from storage.founding import NewCompany
 from storage.ids import CompanyId, UserId
 from storage.users import NewUser, UserPatch
@@ -154,14 +155,13 @@ async def _changed(
     ctx: Ctx, company_id: CompanyId, values: dict[str, Any], body: CompanyBody | None = None
 ) -> None:
     login = None if body is None else await _login(ctx, company_id, body)
+    there = await ctx.of(company_id)
+    await there.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(company_id) as tx:
         company = await companies.change(tx, company_id, values)
         ended: list[str] = []
         if login is not None:
-            user_id, patch = login
-            await users.change(tx, company_id, user_id, patch)
-            if patch.password_hash is not UNSET:
-                ended += await refresh_families.revoke_user(tx, company_id, user_id, "password")
+            ended += await _set_login(tx, there, *login)
         if not company.status:
             ended += await refresh_families.revoke_company(tx, company_id, "switched off")
         if body is not None and body.campaigns_enabled is not UNSET:
@@ -181,7 +181,7 @@ async def _changed(
 async def _login(
     ctx: Ctx, company_id: CompanyId, body: CompanyBody
 ) -> tuple[UserId, UserPatch] | None:
-    """What changes for the admin who logs in by the company's address.
+    """What changes for the admin who logs in by the company's address; None when nothing does.
 
     Raises Invalid, and Missing for a password when nobody does.
     """
@@ -195,10 +195,28 @@ async def _login(
         if body.password:
             raise Missing(code="ERR_NO_USER_FOUND")
         return None
+    email = UNSET if body.email is UNSET else body.email.strip().lower()
+    if email == found.email:
+        email = UNSET  # forms send everything back
+    if email is UNSET and not body.password:
+        return None
     passwords = ctx.parts.auth.passwords
     hashed = await passwords.hash(body.password) if body.password else UNSET
-    email = UNSET if body.email is UNSET else body.email.strip().lower()
     return found.id, UserPatch(email=email, password_hash=hashed)
+
+
+async def _set_login(tx: Tx, there: Ctx, user_id: UserId, patch: UserPatch) -> tuple[str, ...]:
+    """Change how the company's admin logs in; returns the sessions that end by it.
+
+    Raises Forbidden where a program's token would come to an operator's rights, or reach anybody
+    but an admin: companies are what it was made for, not their people.
+    """
+    changed = await credentials.change(tx, there.company_id, user_id, patch)
+    reached = changed.user
+    if there.principal.program and (reached.is_super or reached.profile != "admin"):
+        raise Forbidden
+    await tell_changed(tx, there, reached)
+    return changed.ended
 
 
 _NO_COLUMNS = ("password", "campaigns_enabled")

@@ -9,7 +9,7 @@ from actors.events import UserChanged, UserRemoved
 from api.endpoint import Ctx, Int, Named, Page, Routes, Short, Upload, admin
 from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
-from storage import password_resets, users
+from storage import credentials, users
 from storage.database import Tx
 from storage.errors import NotFound
 from storage.ids import DepartmentId, UserId
@@ -148,14 +148,10 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         if patch.profile == "user":
             await _check_others(tx, ctx, user_id)
-        user = await users.change(tx, ctx.company_id, user_id, patch)
-        if password:
-            await password_resets.forget(tx, ctx.company_id, user_id)
-        departments = await users.department_ids(tx, ctx.company_id, user_id)
-        shown = await _shown(ctx, user, departments)
-        tx.publish(UserChanged(company_id=ctx.company_id, user=shown))
-    if password:
-        await ctx.parts.auth.end_all(ctx.company_id, user_id, "password", keep=_kept(ctx, user_id))
+        keep = _kept(ctx, user_id)
+        changed = await credentials.change(tx, ctx.company_id, user_id, patch, keep=keep)
+        shown = await tell_changed(tx, ctx, changed.user)
+    ctx.parts.auth.ended(changed.ended)
     return shown
 
 
@@ -221,10 +217,14 @@ async def _check_rank(ctx: Ctx, user_id: UserId) -> None:
 async def _set(ctx: Ctx, user_id: UserId, patch: UserPatch) -> UserView:
     await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
-        user = await users.change(tx, ctx.company_id, user_id, patch)
-        departments = await users.department_ids(tx, ctx.company_id, user_id)
-        shown = await _shown(ctx, user, departments)
-        tx.publish(UserChanged(company_id=ctx.company_id, user=shown))
+        return await tell_changed(tx, ctx, await users.change(tx, ctx.company_id, user_id, patch))
+
+
+async def tell_changed(tx: Tx, ctx: Ctx, user: User) -> UserView:
+    """The changed user as it is shown, told to whoever must know."""
+    departments = await users.department_ids(tx, ctx.company_id, user.id)
+    shown = await _shown(ctx, user, departments)
+    tx.publish(UserChanged(company_id=ctx.company_id, user=shown))
     return shown
 
 
@@ -274,9 +274,9 @@ def _check_account(email: str, password: str) -> None:
     check_password(password)
 
 
-def _kept(ctx: Ctx, user_id: UserId) -> str | None:
+def _kept(ctx: Ctx, user_id: UserId) -> str:
     """The session that goes on after a new password: the caller's own."""
-    return ctx.principal.family if user_id == ctx.user_id else None
+    return ctx.principal.family if user_id == ctx.user_id else ""
 
 
 async def _shown(
