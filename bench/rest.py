@@ -22,7 +22,7 @@ from bench.inbound_profile import profiling, report
 from bench.inbound_run import Reading, child, read, server
 from bench.inbound_seed import Seeded, Shape, seed
 from bench.load.requester import Asked, Findings, Plan
-from bench.rest_seed import PASSWORD, fill, transactions
+from bench.rest_seed import PASSWORD, fill, settle, transactions
 from storage.embedded import EmbeddedPostgres
 
 FLUSHED = 1.5  # seconds until idle backends have told the statistics what they did
@@ -105,6 +105,7 @@ def measured(
 ) -> Case:
     """One case, after a short warm-up that is not counted."""
     run(Plan(port=meter.port, asked=asked, seconds=min(1.0, seconds), concurrency=open_at))
+    trio.run(settle, meter.dsn)
     before, began = meter.take()
     with profiling(meter.pid, seconds, profile):
         found = run(Plan(port=meter.port, asked=asked, seconds=seconds, concurrency=open_at))
