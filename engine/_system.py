@@ -13,6 +13,8 @@ draining each child for at most its `shutdown` seconds.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
+from contextvars import copy_context
+from functools import partial
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -318,8 +320,16 @@ async def _shut_down(root: SupervisorRun, nursery: trio.Nursery) -> None:
 
 
 def _spawner(core: Core) -> Callable[[Cell | None], None]:
+    """Starts workers in the context of the block that opened the system.
+
+    A task inherits the context variables of whoever starts it, and a worker outlives the task that
+    happened to need it: it would speak in that one's name for ever.
+    """
+    context = copy_context()
+
     def spawn(cell: Cell | None) -> None:
         name = "engine worker" if cell is None else f"actor {cell.address}"
-        core.nursery.start_soon(run_worker, core, cell, name=name)
+        start = partial(core.nursery.start_soon, run_worker, core, cell, name=name)
+        context.copy().run(start)
 
     return spawn

@@ -1,5 +1,7 @@
 """Timers, child tasks, watches and poison commands."""
 
+from contextvars import ContextVar
+
 import pytest
 import trio
 
@@ -12,6 +14,7 @@ from engine import (
     MailboxPolicy,
     Parked,
     ParkedCommand,
+    Virtual,
     handler,
 )
 from engine.testing import open_system
@@ -212,3 +215,28 @@ async def test_a_failing_on_stop_is_reported_and_ends_the_incarnation(autojump_c
 async def test_an_actor_object_is_an_ordinary_object() -> None:
     assert isinstance(Counter(), Actor)
     assert not hasattr(Counter(), "address")
+
+
+WHOSE: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+class Whose(CounterCommand[str], frozen=True, kw_only=True):
+    pass
+
+
+class Speaker(Actor):
+    @handler
+    async def whose(self, cmd: Whose) -> str:
+        await trio.lowlevel.checkpoint()
+        return WHOSE.get()
+
+
+@pytest.mark.parametrize("resident", [False, True])
+async def test_actors_do_not_speak_in_the_name_of_whoever_woke_them(resident: bool) -> None:
+    counter = Virtual("counter", lambda _: Speaker(), resident=resident)
+    async with open_system({"counter": counter}) as system:
+        WHOSE.set("mine")
+        async with trio.open_nursery() as nursery:
+            for key in range(3):
+                nursery.start_soon(system.ask, Whose(key=key))
+        assert [await system.ask(Whose(key=key)) for key in range(3)] == ["nobody's"] * 3
