@@ -93,7 +93,11 @@ class Auth:
             raise BadCredentials
         self._throttle.succeeded(account, address)
         self._check_door(login)
-        session = await self._opened(login.company_id, login.id, address, agent)
+        session = await self._opened(
+            login.company_id, login.id, address, agent, seen=login.password_hash
+        )
+        if session is None:  # what was checked above has changed meanwhile
+            raise await self._changed(account)
         await self._announce(session)
         return session
 
@@ -112,7 +116,10 @@ class Auth:
         if origin is None:
             raise Revoked
         admin_id = await users.first_admin(self._database, company_id)
-        return await self._opened(company_id, admin_id, address, agent, origin)
+        session = await self._opened(company_id, admin_id, address, agent, origin=origin)
+        if session is None:
+            raise Revoked
+        return session
 
     async def return_from(self, principal: Principal) -> Session:
         """End acting as somebody else; the operator's own session goes on.
@@ -138,8 +145,10 @@ class Auth:
         user_id: UserId,
         address: str,
         agent: str,
+        *,
+        seen: str | None = None,
         origin: RefreshFamily | None = None,
-    ) -> Session:
+    ) -> Session | None:
         family = await refresh_families.create(
             self._database,
             company_id,
@@ -148,9 +157,15 @@ class Auth:
             lifetime=float(self._settings.refresh_token_seconds),
             address=address,
             user_agent=agent[:255],
+            seen=seen,
             origin=origin,
         )
-        return await self._session(family)
+        return None if family is None else await self._session(family)
+
+    async def _changed(self, account: str) -> Unauthorized | PaymentRequired:
+        """Why a login that was under way opens nothing any more."""
+        login = await users.login_by_email(self._database, account)
+        return PaymentRequired() if login and not login.company_status else BadCredentials()
 
     async def refresh(self, token: str) -> Session:
         """The next tokens of a session; the same ones for every request inside the grace.

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
+from storage.companies import companies
 from storage.database import Database, Statements
 from storage.ids import CompanyId, UserId
 from storage.metadata import (
@@ -119,18 +120,33 @@ _in_grace = _t.rotated_at > _NOW - _seconds("grace")
 _forgiven = sa.and_(_in_grace, _t.previous_generation <= _TOKEN, _t.generation > _TOKEN)
 _accepted = sa.or_(_newest, _forgiven)
 
+_SEEN: Final = sa.bindparam("seen", type_=sa.Text)
+_new: Final = {
+    _t.company_id: users.c.company_id,
+    _t.id: sa.bindparam("family", type_=sa.Text),
+    _t.user_id: users.c.id,
+    _t.expires_at: _NOW + _seconds("lifetime"),
+    _t.address: sa.bindparam("from_address", type_=sa.Text),
+    _t.user_agent: sa.bindparam("from_agent", type_=sa.Text),
+    _t.impersonator_id: sa.bindparam("operator", type_=sa.BigInteger),
+    _t.impersonator_company_id: sa.bindparam("operator_company", type_=sa.BigInteger),
+    _t.origin_family: sa.bindparam("origin", type_=sa.Text),
+}
+# The share locks wait for whoever is changing the password or the company's status right now: that
+# one ends the sessions which it can see, and this one is seen by it or sees what it has changed.
 _CREATE: Final = prepared(
     sa.insert(refresh_families)
-    .values(
-        company_id=sa.bindparam("company", type_=sa.BigInteger),
-        id=sa.bindparam("family", type_=sa.Text),
-        user_id=sa.bindparam("user", type_=sa.BigInteger),
-        expires_at=_NOW + _seconds("lifetime"),
-        address=sa.bindparam("from_address", type_=sa.Text),
-        user_agent=sa.bindparam("from_agent", type_=sa.Text),
-        impersonator_id=sa.bindparam("operator", type_=sa.BigInteger),
-        impersonator_company_id=sa.bindparam("operator_company", type_=sa.BigInteger),
-        origin_family=sa.bindparam("origin", type_=sa.Text),
+    .from_select(
+        list(_new),
+        sa.select(*_new.values())
+        .select_from(companies)
+        .join(users, users.c.company_id == companies.c.id)
+        .where(
+            companies.c.id == sa.bindparam("company", type_=sa.BigInteger),
+            users.c.id == sa.bindparam("user", type_=sa.BigInteger),
+            sa.or_(_SEEN.is_(None), sa.and_(users.c.password_hash == _SEEN, companies.c.status)),
+        )
+        .with_for_update(read=True, of=[companies, users]),
     )
     .returning(refresh_families)
 )
@@ -224,13 +240,16 @@ async def create(
     lifetime: float,
     address: str,
     user_agent: str,
+    seen: str | None = None,
     origin: RefreshFamily | None = None,
-) -> RefreshFamily:
+) -> RefreshFamily | None:
     """Open a login session that lives `lifetime` seconds from its last rotation.
 
-    `origin` is the session of an operator who acts as the user: this one ends with it.
+    `seen` is the hash of the password that let the user in: None comes back when it is another one
+    by now, or the company was switched off, and always when there is no such user. `origin` is the
+    session of an operator who acts as the user: this one ends with it.
     """
-    return await database.one(
+    return await database.first(
         _CREATE,
         into=RefreshFamily,
         company=company_id,
@@ -239,6 +258,7 @@ async def create(
         lifetime=lifetime,
         from_address=address,
         from_agent=user_agent,
+        seen=seen,
         operator=origin.user_id if origin else None,
         operator_company=origin.company_id if origin else None,
         origin=origin.id if origin else None,

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+import trio
 
 from api import password_resets
 from storage import api_tokens
@@ -138,3 +139,41 @@ async def test_clients_hear_of_the_admin_that_an_operator_changed(world: World):
     await world.call("PUT", path, {"email": "admin@b.test"}, token=world.super)
     await world.call("PUT", path, {"email": "chief@b.test"}, token=world.super)
     assert "user.changed" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "refused"),
+    [
+        ("/users/{user}", {"password": NEW}, (401, "ERR_INVALID_CREDENTIALS")),
+        ("/companies/{company}", {"status": False}, (402, "ERR_SUBSCRIPTION_EXPIRED")),
+    ],
+)
+async def test_a_login_under_way_opens_nothing_that_was_closed_meanwhile(
+    world: World, monkeypatch, path, change, refused
+):
+    real = world.app.parts.auth.passwords.verify
+    checked, go = trio.Event(), trio.Event()
+
+    async def verify(*given: object) -> bool:
+        matches = await real(*given)
+        checked.set()
+        await go.wait()
+        return matches
+
+    monkeypatch.setattr(world.app.parts.auth.passwords, "verify", verify)
+    answers: list[Answer] = []
+
+    async def login() -> None:
+        answers.append(await world.login("user@b.test"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(login)
+        await checked.wait()
+        place = path.format(user=world.b.user_id, company=world.b.id)
+        changed = await world.call(
+            "PUT", place, change, token=world.super if "status" in change else world.b.admin
+        )
+        assert changed.status == 200
+        go.set()
+    assert [(answer.status, answer.json()["error"]) for answer in answers] == [refused]
+    assert "set-cookie" not in answers[0].headers

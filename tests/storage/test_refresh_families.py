@@ -23,14 +23,23 @@ async def opened(database: Database, company: int = 1) -> RefreshFamily:
         .values(company_id=company, name="Ana", email=f"ana{company}@x.test", password_hash="-")
         .returning(users.c.id)
     )
+    family = await created(database, CompanyId(company), UserId(user_id))
+    assert family is not None
+    return family
+
+
+async def created(
+    database: Database, company_id: CompanyId, user_id: UserId, seen: str | None = None
+) -> RefreshFamily | None:
     return await refresh_families.create(
         database,
-        CompanyId(company),
+        company_id,
         family=secrets.token_hex(8),
-        user_id=UserId(user_id),
+        user_id=user_id,
         lifetime=LIFE,
         address="192.0.2.1",
         user_agent="test",
+        seen=seen,
     )
 
 
@@ -134,3 +143,33 @@ async def test_a_number_that_was_never_given_ends_the_family(database: Database,
     family = await opened(database)
     assert (found := await use(database, family, generation)) is not None
     assert found.revoked_reason == "reuse"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [sa.update(users).values(password_hash="new"), sa.update(companies).values(status=False)],
+)
+async def test_a_login_waits_for_a_change_of_what_it_was_let_in_by(database: Database, change):
+    there = await opened(database)
+    company_id, user_id = there.company_id, there.user_id
+    assert await created(database, company_id, user_id, "-") is not None
+    got: list[RefreshFamily | None] = []
+
+    async def login() -> None:
+        got.append(await created(database, company_id, user_id, "-"))
+
+    waiting = sa.text("select count(*) from pg_locks where not granted")
+    async with trio.open_nursery() as nursery, database.begin(company_id) as tx:
+        await tx.execute(change)
+        nursery.start_soon(login)
+        while not got and not await tx.value(waiting):
+            await trio.lowlevel.checkpoint()
+        await refresh_families.revoke_user(tx, company_id, user_id, "changed")
+    assert got == [None]
+    assert await refresh_families.of_user(database, company_id, user_id) == []
+
+
+async def test_nobody_is_let_in_as_a_user_who_is_gone(database: Database):
+    there = await opened(database)
+    assert await created(database, there.company_id, UserId(there.user_id + 1)) is None
+    assert await created(database, CompanyId(999), there.user_id) is None
