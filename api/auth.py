@@ -19,7 +19,7 @@ from actors.events import RecordChanged, UserChanged, UserLoggedIn, UserRemoved
 from api.errors import Forbidden, PaymentRequired, Unauthorized
 from api.passwords import Passwords
 from api.principal import Principal
-from api.rate_limits import LoginThrottle
+from api.rate_limits import LoginThrottle, network_of
 from api.settings import Settings
 from api.tokens import AccessClaims, Clock, ExpiredToken, InvalidToken, RefreshClaims, Tokens, now
 from storage import companies, refresh_families, users
@@ -85,11 +85,15 @@ class Auth:
         """
         account = email.strip().lower()
         at_home = partial(refresh_families.is_at_home, self._database)
-        await self._throttle.check(account, address, at_home)
-        login = await users.login_by_email(self._database, account)
-        matches = await self.passwords.verify(password, login.password_hash if login else None)
+        await self._throttle.take(account, address, at_home)
+        try:
+            login = await users.login_by_email(self._database, account)
+            hashed = login.password_hash if login else None
+            matches = await self.passwords.verify(password, hashed, network_of(address))
+        except Exception:
+            self._throttle.undecided(account, address)
+            raise
         if login is None or not matches:
-            self._throttle.failed(account, address)
             raise BadCredentials
         self._throttle.succeeded(account, address)
         self._check_door(login)

@@ -1,9 +1,15 @@
 """Passwords: bcrypt, computed in threads of their own number so that logins cannot take all."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import bcrypt
 import trio
 
+from api.errors import TooManyRequests
+
 _LIMIT = 72  # bcrypt reads no more; longer passwords are cut there, as clients of bcrypt expect
+_PATIENCE = 5.0
 
 
 class Passwords:
@@ -12,6 +18,7 @@ class Passwords:
     def __init__(self, rounds: int, at_once: int = 2) -> None:
         self._rounds = rounds
         self._limiter = trio.CapacityLimiter(at_once)
+        self._turns: dict[str, trio.Lock] = {}
         self._nobody = bcrypt.hashpw(b"nobody", bcrypt.gensalt(rounds)).decode()
 
     async def hash(self, password: str) -> str:
@@ -21,12 +28,31 @@ class Passwords:
             limiter=self._limiter,
         )
 
-    async def verify(self, password: str, hashed: str | None) -> bool:
-        """Whether `password` is the hash's; without a hash it takes as long and says no."""
-        return await trio.to_thread.run_sync(
-            lambda: _matches(password, hashed or self._nobody) and hashed is not None,
-            limiter=self._limiter,
-        )
+    async def verify(self, password: str, hashed: str | None, place: str) -> bool:
+        """Whether `password` is the hash's; without a hash it takes as long and says no.
+
+        Each `place` (a network address) is served one at a time: who sends many waits behind the
+        own ones, others do not. Raises TooManyRequests after five seconds of waiting.
+        """
+        try:
+            with trio.fail_after(_PATIENCE):  # what runs already is not interrupted
+                async with self._turn(place):
+                    return await trio.to_thread.run_sync(
+                        lambda: _matches(password, hashed or self._nobody) and hashed is not None,
+                        limiter=self._limiter,
+                    )
+        except trio.TooSlowError as error:
+            raise TooManyRequests(retry_after=_PATIENCE) from error
+
+    @asynccontextmanager
+    async def _turn(self, place: str) -> AsyncGenerator[None]:
+        turn = self._turns.setdefault(place, trio.Lock())
+        try:
+            async with turn:
+                yield
+        finally:
+            if not turn.locked():
+                self._turns.pop(place, None)
 
 
 def _matches(password: str, hashed: str) -> bool:

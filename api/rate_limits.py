@@ -47,6 +47,11 @@ class RateLimit:
         if len(self._buckets) > self._keys:
             self._buckets.popitem(last=False)
 
+    def give_back(self, key: str) -> None:
+        """Count one use of `key` less."""
+        if key in self._buckets:
+            self._buckets[key] = (min(self._level(key) + 1, self._burst), self._clock())
+
     def clear(self, key: str) -> None:
         """Forget what `key` used."""
         self._buckets.pop(key, None)
@@ -59,10 +64,11 @@ class RateLimit:
 class LoginThrottle:
     """Slows down guessing without locking anybody out.
 
-    Failures are counted per network address, per account from that address, and per account over
-    all addresses. The last one does not bind an address from which that account has logged in
-    before, so that a stranger who hammers an account cannot keep its owner out. The counts are in
-    this process's memory: a restart forgets them, but not where accounts are at home.
+    Tries are counted per network address, per account from that address, and per account over all
+    addresses, and given back when they turn out right. The last count does not bind an address from
+    which that account has logged in before, so that a stranger who hammers an account cannot keep
+    its owner out. The counts are in this process's memory: a restart forgets them, but not where
+    accounts are at home.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -70,33 +76,39 @@ class LoginThrottle:
         self._pair = RateLimit(burst=6, rate=6 / 300, clock=clock)
         self._account = RateLimit(burst=30, rate=30 / 900, clock=clock)
 
-    async def check(
+    async def take(
         self, account: str, address: str, is_at_home: Callable[[str, str], Awaitable[bool]]
     ) -> None:
-        """Raises TooManyRequests while this account or address has failed too often.
+        """Count a try before its password is looked at: many at once are many tries.
 
-        `is_at_home` tells whether the account has logged in from the address before; it is asked
-        only when the account is under attack.
+        Raises TooManyRequests while this account or address has tried too often. `is_at_home`
+        tells whether the account has logged in from the address before; it is asked only when the
+        account is under attack.
         """
         place = network_of(address)
-        seconds = max(self._address.wait(place), self._pair.wait(f"{account}\0{place}"))
-        if (more := self._account.wait(account)) > seconds and not await is_at_home(
-            account, address
-        ):
-            seconds = more
-        if seconds > 0:
+        pair = f"{account}\0{place}"
+        if (seconds := max(self._address.wait(place), self._pair.wait(pair))) > 0:
             raise TooManyRequests(retry_after=seconds)
-
-    def failed(self, account: str, address: str) -> None:
-        """Count a wrong password."""
-        place = network_of(address)
         self._address.take(place)
-        self._pair.take(f"{account}\0{place}")
-        self._account.take(account)
+        self._pair.take(pair)
+        seconds = self._account.wait(account)
+        if seconds > 0 and not await is_at_home(account, address):
+            raise TooManyRequests(retry_after=seconds)
+        self._account.take(account)  # with no await since it was looked at, but for those at home
 
     def succeeded(self, account: str, address: str) -> None:
-        """Forget the owner's own mistakes."""
-        self._pair.clear(f"{account}\0{network_of(address)}")
+        """Give a try back, and forget the owner's own mistakes."""
+        place = network_of(address)
+        self._pair.clear(f"{account}\0{place}")
+        self._address.give_back(place)
+        self._account.give_back(account)
+
+    def undecided(self, account: str, address: str) -> None:
+        """Give a try back whose password was not looked at: that was not the caller's doing."""
+        place = network_of(address)
+        self._pair.give_back(f"{account}\0{place}")
+        self._address.give_back(place)
+        self._account.give_back(account)
 
 
 def network_of(address: str) -> str:

@@ -61,6 +61,20 @@ async def test_guessing_is_slowed_down_for_the_guesser_only(world: World):
     assert (await world.login("user@a.test")).status == 200
 
 
+async def test_guesses_that_come_all_at_once_are_counted_before_they_are_checked(world: World):
+    answers = []
+
+    async def guess(number: int) -> None:
+        answers.append((await world.login("admin@a.test", f"guess {number}")).status)
+
+    for _ in range(2):  # a second burst finds no more than the first one left
+        async with trio.open_nursery() as nursery:
+            for number in range(60):
+                nursery.start_soon(guess, number)
+    assert (answers.count(401), answers.count(429)) == (6, 114)
+    assert (await world.login("user@a.test")).status == 200
+
+
 async def test_eight_parallel_refreshes_get_one_successor(world: World):
     first = cookie_of(await world.login("admin@a.test"))
     answers = []
