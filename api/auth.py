@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from actors.events import RecordChanged, UserChanged, UserLoggedIn, UserRemoved
 from api.errors import Forbidden, PaymentRequired, Unauthorized
@@ -22,6 +21,7 @@ from api.principal import Principal
 from api.rate_limits import LoginThrottle, network_of
 from api.settings import Settings
 from api.tokens import AccessClaims, Clock, ExpiredToken, InvalidToken, RefreshClaims, Tokens, now
+from api.working_hours import within_hours, zone
 from storage import companies, refresh_families, users
 from storage.database import Database
 from storage.events import DomainEvent
@@ -35,6 +35,10 @@ _CACHED = 20_000
 
 class Revoked(Unauthorized):
     """The login session was ended: logout, reuse of an old token, or the user is gone (401)."""
+
+
+class _RotatedOut(Revoked):
+    """The refresh token is neither the newest nor within the grace."""
 
 
 class BadCredentials(Unauthorized):
@@ -71,6 +75,8 @@ class Auth:
         self.passwords = Passwords(settings.bcrypt_rounds)
         self._throttle = LoginThrottle()
         self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._withdrawn = 0
+        """How often rights were withdrawn: what was read before may not be kept after."""
         self._on_revoked: list[Callable[[str], None]] = []
 
     def on_revoked(self, callback: Callable[[str], None]) -> None:
@@ -229,22 +235,36 @@ class Auth:
         if known is not None and known[1] > moment and known[0].expires_at > moment:
             return known[0]
         claims = self.tokens.read_access(token)
+        withdrawn = self._withdrawn
         principal = await self._principal(
             claims.companyId, claims.id, claims.sessionId, float(claims.exp)
         )
+        if withdrawn != self._withdrawn:
+            return principal  # perhaps as it was before: asked again next time
         self._known[token] = (principal, moment + _FRESH_SECONDS)
         self._known.move_to_end(token)
         if len(self._known) > _CACHED:
             self._known.popitem(last=False)
         return principal
 
-    async def authenticate_cookie(self, token: str) -> Principal:
-        """Who a refresh cookie speaks for, without rotating it. Raises Revoked."""
+    async def authenticate_cookie(self, token: str, *, kept: bool = False) -> Principal:
+        """Who a refresh cookie speaks for, without rotating it.
+
+        Raises Revoked. A cookie that was rotated out was copied, as in `refresh`, and ends the
+        session; not one that a socket has `kept` since its handshake, which is refused only.
+        """
         try:
             claims = self.tokens.read_refresh(token)
         except (InvalidToken, ExpiredToken) as error:
             raise Revoked from error
-        return await self._principal(claims.companyId, claims.id, claims.family, float(claims.exp))
+        try:
+            return await self._principal(
+                claims.companyId, claims.id, claims.family, float(claims.exp), claims.generation
+            )
+        except _RotatedOut:
+            if not kept:
+                await self.end(claims.companyId, claims.family, "reuse")
+            raise
 
     async def revalidate(self, principal: Principal) -> Principal:
         """The principal as of now. Raises Revoked when the session or the user is gone."""
@@ -263,12 +283,25 @@ class Auth:
                 self._forget_company(event.company_id)
 
     async def _principal(
-        self, company_id: CompanyId, user_id: UserId, family: str, expires_at: float
+        self,
+        company_id: CompanyId,
+        user_id: UserId,
+        family: str,
+        expires_at: float,
+        generation: int | None = None,
     ) -> Principal:
         user = await users.find(self._database, company_id, user_id)
-        standing = await refresh_families.standing(self._database, company_id, family)
+        standing = await refresh_families.standing(
+            self._database,
+            company_id,
+            family,
+            generation=generation,
+            grace=self._settings.refresh_grace_seconds,
+        )
         if user is None or standing is None:
             raise Revoked
+        if not standing.accepted:
+            raise _RotatedOut
         department_ids = await users.department_ids(self._database, company_id, user_id)
         return Principal(
             user_id=user.id,
@@ -358,23 +391,7 @@ class Auth:
         self._forget(lambda principal: principal.company_id == company_id)
 
     def _forget(self, matches: Callable[[Principal], bool]) -> None:
+        self._withdrawn += 1
         gone = [token for token, (principal, _) in self._known.items() if matches(principal)]
         for token in gone:
             del self._known[token]
-
-
-def zone(name: str) -> ZoneInfo:
-    """A company's time zone; one that this machine does not know counts as UTC."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
-
-
-def within_hours(start: str, end: str, moment: str) -> bool:
-    """Whether HH:MM `moment` lies in the window, which may go over midnight; "" means open."""
-    if not start or not end:
-        return True
-    if start <= end:
-        return start <= moment <= end
-    return moment >= start or moment <= end

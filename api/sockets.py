@@ -1,5 +1,7 @@
 """What the sockets may ask of the rest of the server."""
 
+from functools import partial
+
 from api.auth import Auth
 from api.principal import Principal
 from api.realtime.ports import PresenceChanged, RealtimePorts, RunCommand
@@ -33,7 +35,7 @@ def realtime_ports(
         authenticate=auth.authenticate,
         may_see_ticket=may_see_ticket,
         sees_ticket=lambda who, ticket: ticket_lists.may_see(viewer_of(who), ticket),
-        authenticate_cookie=auth.authenticate_cookie,
+        authenticate_cookie=partial(auth.authenticate_cookie, kept=True),
         revalidate=auth.revalidate,
         presence_changed=presence_changed,
         events_since=events_since,

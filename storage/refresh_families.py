@@ -82,8 +82,12 @@ class RefreshFamily(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A login session that stands, and the operator who acts in it, if one does."""
+    """A login session that stands, and the operator who acts in it, if one does.
 
+    `accepted`: the token that was shown is the newest, or within the grace.
+    """
+
+    accepted: bool
     impersonator_id: UserId | None
     impersonator_company_id: CompanyId | None
 
@@ -206,7 +210,11 @@ _REVOKE_COMPANY: Final = prepared(
     .returning(_t.id)
 )
 _STANDING: Final = prepared(
-    sa.select(_t.impersonator_id, _t.impersonator_company_id).where(_MINE, _LIVE)
+    sa.select(
+        sa.or_(_TOKEN.is_(None), _accepted).label("accepted"),
+        _t.impersonator_id,
+        _t.impersonator_company_id,
+    ).where(_MINE, _LIVE)
 )
 _FIND: Final = prepared(sa.select(refresh_families).where(_MINE, _LIVE))
 _OF_USER: Final = prepared(
@@ -316,9 +324,26 @@ async def revoke_company(tx: Statements, company_id: CompanyId, reason: str) -> 
     return [row[0] for row in rows]
 
 
-async def standing(database: Database, company_id: CompanyId, family: str) -> Standing | None:
-    """The login session, unless it has ended or expired; one cheap look for every request."""
-    return await database.first(_STANDING, into=Standing, company=company_id, family=family)
+async def standing(
+    database: Database,
+    company_id: CompanyId,
+    family: str,
+    *,
+    generation: int | None = None,
+    grace: float = 0.0,
+) -> Standing | None:
+    """The login session, unless it has ended or expired; one cheap look for every request.
+
+    `generation` is the number of the refresh token that was shown, if one was; nothing is rotated.
+    """
+    return await database.first(
+        _STANDING,
+        into=Standing,
+        company=company_id,
+        family=family,
+        token=generation,
+        grace=grace,
+    )
 
 
 async def find(database: Database, company_id: CompanyId, family: str) -> RefreshFamily | None:

@@ -1,13 +1,17 @@
 """Login sessions as the family's browsers use them, storms and thieves included."""
 
 import time
+from functools import partial
+from typing import Any
 
 import jwt
 import pytest
 import sqlalchemy as sa
 import trio
 
-from api.auth import within_hours
+from api.auth import Revoked
+from api.working_hours import within_hours
+from storage import users
 from tests.api.conftest import PASSWORD, World
 
 
@@ -104,6 +108,56 @@ async def test_a_copied_token_ends_the_session_after_the_grace(world: World):
     assert 'jrt=""' in reused.headers["set-cookie"]
     assert (await refresh(world, second)).status == 401
     token = login.json()["token"]
+    assert (await world.call("GET", "/auth/me", token=token)).status == 401
+
+
+async def me(world: World, cookie: str) -> int:
+    return (await world.client("GET", "/auth/me", headers={"cookie": cookie})).status
+
+
+async def test_a_cookie_that_was_rotated_out_opens_nothing_and_ends_the_session(world: World):
+    first = cookie_of(await world.login("admin@a.test"))
+    second = cookie_of(await refresh(world, first))
+    assert [await me(world, cookie) for cookie in (first, second)] == [200, 200]
+    await expire_grace(world)
+    assert await me(world, second) == 200
+    assert await me(world, first) == 401
+    assert await me(world, second) == 401
+    assert (await refresh(world, second)).status == 401
+
+
+async def test_a_socket_that_kept_an_old_cookie_is_refused_and_nothing_ends(world: World):
+    first = cookie_of(await world.login("admin@a.test"))
+    second = cookie_of(await refresh(world, first))
+    await expire_grace(world)
+    check = world.app.realtime.ports.authenticate_cookie
+    with pytest.raises(Revoked):
+        await check(first.removeprefix("jrt="))
+    assert (await check(second.removeprefix("jrt="))).user_id == world.a.admin_id
+    assert await me(world, second) == 200
+
+
+async def test_what_was_read_before_a_logout_is_not_remembered_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    token = (await world.login("user@a.test")).json()["token"]
+    real, read, go = users.department_ids, trio.Event(), trio.Event()
+
+    async def slow(*given: Any) -> Any:
+        found = await real(*given)
+        read.set()
+        await go.wait()
+        return found
+
+    async with trio.open_nursery() as nursery:
+        monkeypatch.setattr("api.auth.users.department_ids", slow)
+        nursery.start_soon(partial(world.call, "GET", "/auth/me", token=token))
+        await read.wait()
+        monkeypatch.setattr("api.auth.users.department_ids", real)
+        query = f"userId={world.a.user_id}"
+        ended = await world.call("DELETE", "/auth/sessions", token=world.a.admin, query=query)
+        assert ended.status == 200
+        go.set()
     assert (await world.call("GET", "/auth/me", token=token)).status == 401
 
 
