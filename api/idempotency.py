@@ -28,11 +28,15 @@ from storage.ids import CompanyId, UserId
 from storage.secrets import SecretBox, SecretUnreadable
 
 _JSON = ("content-type", "application/json; charset=utf-8")
+_COOKIE = "set-cookie"
 _REPLAYED = ("idempotent-replayed", "true")
 
 
 class _Answer(msgspec.Struct, frozen=True):
+    """What may be a secret of an answer: its body, and the cookies that it sets."""
+
     body: bytes
+    cookies: tuple[str, ...] = ()
 
 
 class Idempotency:
@@ -96,19 +100,20 @@ class Idempotency:
                 self._database,
                 *key,
                 status=response.status,
-                headers=dict(response.headers),
-                reply=self._sealed(key, response.body),
+                headers=_open_headers(response),
+                reply=self._sealed(key, response),
             )
         return response
 
     def keep(self, tx: Tx, key: Once, response: Response) -> None:
         """Store an answer with the transaction that it tells of."""
-        reply = self._sealed(key, response.body)
-        tx.keep_answer(response.status, dict(response.headers), reply)
+        reply = self._sealed(key, response)
+        tx.keep_answer(response.status, _open_headers(response), reply)
 
-    def _sealed(self, key: Once, body: bytes) -> bytes:
+    def _sealed(self, key: Once, response: Response) -> bytes:
         """An answer may hold a token that is shown this once: it lies sealed like any secret."""
-        return self._box.seal(_Answer(body), _place(key))
+        cookies = tuple(value for name, value in response.headers if name == _COOKIE)
+        return self._box.seal(_Answer(response.body, cookies), _place(key))
 
     def _replayed(self, found: IdempotencyKey, digest: bytes) -> Response:
         if found.request_digest != digest:
@@ -119,11 +124,12 @@ class Idempotency:
             raise AnswerLost
         key = (found.company_id, found.user_id, found.key)
         try:
-            body = self._box.open(found.reply, _place(key), _Answer).body
+            answer = self._box.open(found.reply, _place(key), _Answer)
         except SecretUnreadable as error:
             raise AnswerLost from error
         headers = [(name, value) for name, value in (found.headers or {}).items()]
-        return Response(status=found.status, headers=[*headers, _REPLAYED], body=body)
+        headers += [(_COOKIE, cookie) for cookie in answer.cookies]
+        return Response(status=found.status, headers=[*headers, _REPLAYED], body=answer.body)
 
     async def _release(self, key: Once) -> None:
         with trio.CancelScope(shield=True):
@@ -142,6 +148,11 @@ def digest_of(request: Request) -> bytes:
     for part in parts:
         whole.update(len(part).to_bytes(8, "big") + part)
     return whole.digest()
+
+
+def _open_headers(response: Response) -> dict[str, str]:
+    """The headers that lie open beside the sealed answer."""
+    return {name: value for name, value in response.headers if name != _COOKIE}
 
 
 def _place(key: Once) -> str:

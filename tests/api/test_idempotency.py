@@ -86,6 +86,28 @@ async def test_of_two_at_once_one_executes(world: World):
         assert [replayed(one), replayed(two)].count(True) == 1, endpoint.name
 
 
+async def test_the_cookie_of_an_answer_lies_sealed_and_is_replayed(world: World):
+    acting = await world.call("GET", f"/auth/impersonate/{world.b.id}", token=world.super)
+    answers: list[Answer] = []
+
+    async def back() -> None:
+        token = acting.json()["token"]
+        answers.append(await post(world, "/auth/impersonate/back", {}, "back", token=token))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(back)
+    one, two = answers
+    assert (one.status, one.body) == (two.status, two.body) == (200, two.body)
+    assert [replayed(one), replayed(two)].count(True) == 1
+    assert one.headers["set-cookie"] == two.headers["set-cookie"]
+    kept = await world.app.parts.database.rows(sa.select(idempotency_keys))
+    assert len(kept) == 1
+    cookie = one.headers["set-cookie"].split(";")[0].removeprefix("jrt=")
+    assert cookie.startswith("eyJ")
+    assert cookie not in str([tuple(row) for row in kept])
+
+
 def test_the_posts_without_a_key_are_those_that_nobody_known_asks():
     public = {e.name for e in table() if e.built and e.method == "POST" and e.guard.public}
     assert public == WITHOUT.keys()
