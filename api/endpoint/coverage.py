@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from api.auth import zone
 from api.endpoint.declaration import Endpoint
 from api.errors import Detail, NotInPlan, PaymentRequired
 from api.parts import Parts
 from api.principal import Principal
+from api.working_hours import zone
 from storage.plans import Feature
 from storage.settings import INSTALLATION
 from storage.snapshots import CompanySnapshot

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import field
 
-from api.auth import zone
 from api.endpoint import Id, PublicCtx, Routes, Short, public
 from api.errors import Detail, Forbidden, Invalid, Missing
 from api.resources.users import check_email, check_password
+from api.working_hours import zone
 from storage import founding, plans, settings
 from storage.acts import acting
 from storage.founding import Founded, NewCompany

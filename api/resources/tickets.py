@@ -14,13 +14,13 @@ from actors.tickets.commands import (
     MarkUnread,
     UpdateTicket,
 )
-from api.auth import zone
 from api.endpoint import Ctx, Id, Int, Routes, Short, Text, sees_real_time
 from api.errors import Detail, Forbidden, Invalid
 from api.resources.asking import ask
 from api.resources.ticket_query import STATUSES, TicketQuery, filter_of
 from api.resources.visibility import viewer, visible_ticket
 from api.ticket_lists import one_shown
+from api.working_hours import zone
 from storage import contacts, ticket_lists, tickets
 from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
 from storage.tickets import Ticket
