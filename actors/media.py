@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,9 @@ from actors.media_types import EXTENSIONS, HEAD, OCTETS, TYPES, sniff
 
 _KEY = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{2,5}")
 _CHUNK = 256 * 1024
+
+UNFINISHED_AFTER = 3600.0
+"""Seconds without a write after which an incoming file is a killed process's."""
 
 
 class MediaMissing(Exception):
@@ -83,12 +87,17 @@ class MediaStore(Protocol):
 class LocalMediaStore:
     """Files under `root/<company>/<first two of key>/<key>`.
 
-    Written beside their place, flushed to disk, then renamed: a crash leaves a whole file or an
-    unnamed temporary one.
+    Written to `root/.incoming`, flushed to disk, then renamed: a crash leaves a whole file, or an
+    unfinished one there, which `sweep` removes.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._incoming = root / ".incoming"
+
+    async def sweep(self) -> int:
+        """Remove what killed processes had begun and nobody writes any more; returns how many."""
+        return await trio.to_thread.run_sync(_sweep, self._incoming)
 
     def _path(self, company_id: int, key: str) -> Path:
         if not _KEY.fullmatch(key) or company_id < 0:
@@ -104,8 +113,7 @@ class LocalMediaStore:
         claimed: str = "",
     ) -> StoredMedia:
         """See MediaStore."""
-        folder = self._root / str(int(company_id))
-        incoming = await trio.to_thread.run_sync(_Incoming, folder, company_id, limit)
+        incoming = await trio.to_thread.run_sync(_Incoming, self._incoming, company_id, limit)
         try:
             if isinstance(content, bytes):
                 await trio.to_thread.run_sync(incoming.write, content)
@@ -174,12 +182,20 @@ def _read(path: Path, start: int, length: int) -> bytes:
         return file.read(length)
 
 
+def _sweep(folder: Path) -> int:
+    now = datetime.now(UTC).timestamp()
+    stale = [path for path in folder.glob("*") if now - path.stat().st_mtime > UNFINISHED_AFTER]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
+
+
 class _Incoming:
     """A file being written; every method runs in a worker thread."""
 
     def __init__(self, folder: Path, company_id: int, limit: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = folder / f".incoming-{secrets.token_hex(8)}"
+        self._path = folder / secrets.token_hex(8)
         self._file = self._path.open("xb")
         self._digest = hashlib.sha256(f"{company_id}\0".encode())
         self._head = b""
@@ -203,7 +219,8 @@ class _Incoming:
     def keep(self, path: Path) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(exist_ok=True, mode=0o700)
         self._path.replace(path)
         descriptor = os.open(path.parent, os.O_RDONLY)
         try:

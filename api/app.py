@@ -138,6 +138,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
             sink = _Sink()
             simulator = Simulator(sink)
             media = LocalMediaStore(settings.data_dir / "media")
+            await media.sweep()
             settings.uploads_dir.mkdir(mode=0o700, exist_ok=True)
             channels = _channels(settings, http, media, simulator)
             domain = DomainPorts(

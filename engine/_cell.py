@@ -19,7 +19,14 @@ from engine._mailbox import MailboxPolicy
 from engine._telemetry import KindStats
 from engine._tree import ChildSpec, RestartBudget, Virtual
 from engine._turn import Turn
-from engine.errors import ActorCrashed, ActorStopped, Address, AskCycle, Refusal
+from engine.errors import (
+    ActorCrashed,
+    ActorStopped,
+    Address,
+    AskCycle,
+    DefinitionError,
+    Refusal,
+)
 
 if TYPE_CHECKING:  # the core owns kinds and cells
     from engine._core import Core
@@ -276,9 +283,17 @@ class Kind:
         return self.factory()
 
     def adopt(self, actor_class: type[Actor]) -> None:
-        """Take over the settings of the actor class, known at the latest at first activation."""
+        """Take over the settings of the actor class, known at the latest at first activation.
+
+        Raises:
+            DefinitionError: another class than before; mailbox, refusals and all that belong to a
+                kind would change under its other actors.
+        """
         if actor_class is self.actor_class:
             return
+        if self.actor_class is not None:
+            message = f"kind {self.name!r} is {self.actor_class.__name__}, not {actor_class!r}"
+            raise DefinitionError(message)
         self.actor_class = actor_class
         self.policy = actor_class.mailbox
         self.capacity = self.policy.capacity

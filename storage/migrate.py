@@ -83,7 +83,7 @@ async def _migrate(bridge: Bridge, dsn: str, to: str | None) -> str | None:
             message = f"there is no way down from revision {current} to {to}"
             raise UnknownRevision(message)
         head, script = await trio.to_thread.run_sync(render, current, to)
-        for step in steps(script):
+        for step in _steps(script):
             await _run(bridge, connection, step)
         return head
     finally:
@@ -100,25 +100,33 @@ async def _alone(bridge: Bridge, connection: AsyncpgConnection) -> None:
 
 def steps(script: str) -> list[str]:
     """The transactions of a rendered script in order, and what stands between them by itself."""
-    found: list[str] = []
+    return [statement for step in _steps(script) for statement in step]
+
+
+def _steps(script: str) -> list[list[str]]:
+    """The same, with what is repeated together: a build that was cut off is dropped before."""
+    found: list[list[str]] = []
     for place, part in enumerate(re.split(r"^(?:BEGIN|COMMIT);$", script, flags=re.MULTILINE)):
         if place % 2:
-            found.append(f"BEGIN;\n{part.strip()}\nCOMMIT;")
+            found.append([f"BEGIN;\n{part.strip()}\nCOMMIT;"])
         else:
-            found.extend(alone.strip() for alone in part.split(";\n") if alone.strip())
+            found.append([alone.strip() for alone in part.split(";\n") if alone.strip()])
     return found
 
 
-async def _run(bridge: Bridge, connection: AsyncpgConnection, step: str) -> None:
+async def _run(bridge: Bridge, connection: AsyncpgConnection, step: list[str]) -> None:
     """One step; a lock that others hold is waited for in small portions.
 
     An index build queues behind nobody and holds nobody up, so it waits as long as it takes.
     """
-    patience = LOCK_TIMEOUT if step.startswith("BEGIN;") else "0"
+    if not step:
+        return
+    patience = LOCK_TIMEOUT if step[0].startswith("BEGIN;") else "0"
     await bridge.call(connection.execute, f"SET lock_timeout = '{patience}'")
     for _ in range(ATTEMPTS):
         try:
-            await bridge.call(connection.execute, step, shield=True)
+            for statement in step:
+                await bridge.call(connection.execute, statement, shield=True)
         except DatabaseUnavailable:
             raise
         except Retryable:

@@ -286,3 +286,16 @@ async def test_a_full_disk_is_worth_another_try(
     failed = await fetched(tmp_path, (PNG, "image/png"))
     assert failed == MediaFailed(reason="not stored: No space left on device", permanent=False)
     assert files(tmp_path) == []
+
+
+async def test_what_a_killed_process_had_begun_is_swept_away(tmp_path: Path) -> None:
+    store = LocalMediaStore(tmp_path)
+    kept = await store.put(1, b"whole", limit=100)
+    old, fresh = tmp_path / ".incoming" / "0011", tmp_path / ".incoming" / "2233"
+    for path in (old, fresh):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert await store.sweep() == 1
+    assert not old.exists()
+    assert fresh.exists()
+    assert await store.read(1, kept.key) == b"whole"

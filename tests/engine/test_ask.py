@@ -9,7 +9,9 @@ from engine import (
     Actor,
     ActorCrashed,
     ActorStopped,
+    Address,
     AskCycle,
+    Command,
     DeadlineExceeded,
     NoReply,
     NotAccepted,
@@ -200,8 +202,12 @@ async def test_a_run_ends_at_another_type_of_command(autojump_clock) -> None:
     assert log.of("batch") == [((1,),), ((2,),)]
 
 
-class Job(CounterCommand[int], frozen=True, kw_only=True):
+class Job(Command[int], frozen=True, kw_only=True):
     number: int
+
+    @property
+    def to(self) -> Address:
+        return Address("worker", 0)
 
 
 class Worker(Actor):
@@ -223,12 +229,11 @@ class Worker(Actor):
         turn.reply(turn.command.number)
 
 
-def jobs_and_counters(address):
-    return Counter() if address.key == 99 else Worker()
+JOBS = {"counter": Counter, "worker": lambda _: Worker()}
 
 
 async def test_turns_fail_forward_and_defer_each_on_their_own(autojump_clock) -> None:
-    async with open_system({"counter": jobs_and_counters}) as system:
+    async with open_system(JOBS) as system:
         with pytest.raises(No):
             await system.ask(Job(number=0))
         assert await system.ask(Job(number=1)) == 5
@@ -239,7 +244,7 @@ async def test_turns_fail_forward_and_defer_each_on_their_own(autojump_clock) ->
 
 
 async def test_a_deferred_turn_is_failed_when_its_incarnation_ends(autojump_clock) -> None:
-    async with open_system({"counter": jobs_and_counters}) as system:
+    async with open_system(JOBS) as system:
         caught: list[BaseException] = []
 
         async def ask() -> None:

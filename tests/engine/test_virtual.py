@@ -223,3 +223,18 @@ async def test_children_and_timers_keep_an_actor_from_passivation(
         assert log.of("add") == [(0, 1)]
         await trio.sleep(700)
         assert not system.is_live(Read(key=0).to)
+
+
+async def test_a_kind_is_of_one_class(autojump_clock) -> None:
+    class Other(Counter):
+        pass
+
+    def factory(address: Address) -> Counter:
+        return Counter(address) if address.key == 0 else Other(address)
+
+    async with open_system({"counter": factory}) as system:
+        await system.ask(Add(key=0))
+        with pytest.raises(Unavailable) as caught:
+            await system.ask(Add(key=1))
+        assert "kind 'counter' is Counter" in str(caught.value)
+        assert await system.ask(Add(key=0)) == 2

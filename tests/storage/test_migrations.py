@@ -3,6 +3,7 @@
 import importlib
 import io
 import pkgutil
+from types import SimpleNamespace
 
 import pytest
 from alembic import command
@@ -14,7 +15,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 import storage
 from storage import migrate
 from storage.bridge import connect, open_bridge
-from storage.errors import DatabaseUnavailable
+from storage.errors import DatabaseUnavailable, Retryable
 from storage.metadata import metadata
 from storage.migrate import _migrations, steps, upgrade
 from storage.tables import ALL
@@ -135,3 +136,26 @@ def test_no_table_is_declared_that_the_list_of_tables_does_not_load() -> None:
     for module in pkgutil.walk_packages(storage.__path__, "storage."):
         importlib.import_module(module.name)
     assert set(metadata.tables.values()) == set(ALL)
+
+
+async def test_a_build_that_lost_a_deadlock_is_dropped_before_it_is_built_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(migrate, "PAUSE", 0.0)
+    said: list[str] = []
+
+    class Losing:
+        async def call(self, _: object, statement: str, *, shield: bool = False) -> None:
+            said.append(statement)
+            if statement == "CREATE INDEX CONCURRENTLY b" and said.count(statement) == 1:
+                raise Retryable(statement)
+
+    script = "DROP INDEX IF EXISTS b;\n\nCREATE INDEX CONCURRENTLY b;\n\nBEGIN;\nX;\nCOMMIT;\n"
+    build, whole = (step for step in migrate._steps(script) if step)
+    for step in (build, whole):
+        await migrate._run(Losing(), SimpleNamespace(execute=None), step)
+    assert [line for line in said if "INDEX" in line or line.startswith("BEGIN")] == [
+        *build,
+        *build,
+        *whole,
+    ]
