@@ -8,6 +8,7 @@ import contextlib
 import logging
 import smtplib
 import ssl
+import traceback
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -20,6 +21,7 @@ from storage import mails
 from storage.database import Database
 from storage.errors import StorageError
 from storage.mails import Mail, OrderedMail
+from storage.outbox import State
 from storage.secrets import SecretBox, SecretUnreadable
 
 log = logging.getLogger("actors.mailer")
@@ -65,7 +67,7 @@ def post(config: SmtpConfig, mail: Mail, key: str) -> None:
     text = _letter(config, mail, key)
     try:
         server = _connected(config)
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, UnicodeError) as error:  # no host has such a name
         raise NotNow(_words(error)) from error
     try:
         _envelope(server, parseaddr(config.sender)[1], mail.to)
@@ -151,6 +153,24 @@ def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:300]
 
 
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """How handing a letter over ended; "pending" is another attempt `wait` seconds later."""
+
+    state: State
+    reason: str = ""
+    wait: float = 0.0
+
+
+def verdict(failure: MailFailure, attempt: int) -> Verdict:
+    """What becomes of a letter whose `attempt`, counted from 1, failed."""
+    reason = str(failure)
+    if isinstance(failure, MailInDoubt):
+        return Verdict(state="unknown", reason=reason)
+    if isinstance(failure, MailRefused) or attempt >= ATTEMPTS:
+        return Verdict(state="failed", reason=reason)
+    return Verdict(state="pending", reason=reason, wait=2.0**attempt)
+
+
 class Mailer:
     """Sends what is ordered, oldest first, one letter at a time. One per process."""
 
@@ -159,54 +179,63 @@ class Mailer:
         self._box = box
         self._smtp = smtp
         self._ordered = trio.Event()
+        self._unwritten: tuple[OrderedMail, Verdict] | None = None
 
     def wake(self) -> None:
         """Tell that a letter was ordered; without it, it is found within half a minute."""
         self._ordered.set()
 
     async def run(self) -> None:
-        """Post letters for ever; a database that is away is asked again later."""
+        """Post letters for ever; a database that is away is asked again later.
+
+        A verdict that it could not take is kept, and written before anything else is sent.
+        """
         started = False
         while True:
             self._ordered = trio.Event()
             try:
+                await self._write()
                 if not started:
                     await mails.doubt_interrupted(self._database)
                     started = True
                 while (taken := await mails.take_due(self._database, self._box)) is not None:
-                    await self._send(taken)
-            except (StorageError, SecretUnreadable) as error:
+                    self._unwritten = taken, await self._sent(taken)
+                    await self._write()
+            except SecretUnreadable as error:
                 log.warning("mail waits: %s", error)
+            except StorageError as error:
+                log.warning("mail waits: %s", error)
+                started = False  # what it did not say it took from the queue is in doubt as well
             with trio.move_on_after(POLL):
                 await self._ordered.wait()
 
-    async def _send(self, taken: OrderedMail) -> None:
-        company_id, mail_id = taken.company_id, taken.id
+    async def _sent(self, taken: OrderedMail) -> Verdict:
+        """Hand a letter over, and say how it ended; no letter ends the mailer."""
         if taken.expires_at < datetime.now(UTC):
-            await mails.settle(self._database, company_id, mail_id, "dead", "too late to be of use")
-            return
+            return Verdict(state="dead", reason="too late to be of use")
+        key = f"{taken.company_id}.{taken.id}.chatia"
         try:
             # Abandoned when the process ends: the letter is then in doubt, as after a kill.
-            await trio.to_thread.run_sync(
-                post,
-                self._smtp,
-                taken.mail,
-                f"{company_id}.{mail_id}.chatia",
-                abandon_on_cancel=True,
-            )
+            await trio.to_thread.run_sync(post, self._smtp, taken.mail, key, abandon_on_cancel=True)
         except MailFailure as failure:
-            log.warning("mail %s not sent: %s: %s", mail_id, type(failure).__name__, failure)
-            await self._failed(taken, failure)
-        else:
-            with trio.CancelScope(shield=True):
-                await mails.settle(self._database, company_id, mail_id, "sent")
+            log.warning("mail %s not sent: %s: %s", taken.id, type(failure).__name__, failure)
+            return verdict(failure, taken.attempt)
+        except Exception as error:  # noqa: BLE001 (no letter may end the mailer, and all else with it)
+            # Where it happened, but not its words: they may quote the letter.
+            name, places = type(error).__name__, traceback.format_tb(error.__traceback__)
+            log.error("mail %s not sent: %s\n%s", taken.id, name, "".join(places))
+            return verdict(MailRefused(name), taken.attempt)
+        return Verdict(state="sent")
 
-    async def _failed(self, taken: OrderedMail, failure: MailFailure) -> None:
-        company_id, mail_id, reason = taken.company_id, taken.id, str(failure)
-        if isinstance(failure, MailInDoubt):
-            await mails.settle(self._database, company_id, mail_id, "unknown", reason)
-        elif isinstance(failure, MailRefused) or taken.attempt >= ATTEMPTS:
-            await mails.settle(self._database, company_id, mail_id, "failed", reason)
-        else:
-            wait = 2.0**taken.attempt
-            await mails.try_again(self._database, company_id, mail_id, reason, seconds=wait)
+    async def _write(self) -> None:
+        """Write the verdict that is kept, if there is one; writing it twice changes nothing."""
+        if self._unwritten is None:
+            return
+        taken, ended = self._unwritten
+        place = self._database, taken.company_id, taken.id
+        with trio.CancelScope(shield=True):
+            if ended.state == "pending":
+                await mails.try_again(*place, ended.reason, seconds=ended.wait)
+            else:
+                await mails.settle(*place, ended.state, ended.reason)
+        self._unwritten = None
