@@ -2,7 +2,8 @@
 
 Another request under a used key is refused (422). Concurrent repetitions wait for the first. The
 answer is kept once the work was decided (2xx and 4xx); where nothing was committed (429, 503) the
-key is free again. Three cases of a process that dies between its commit and the answer:
+key is free again, even if it could not be released in an outage. Three cases of a process that
+dies, or cannot reach the database, between its commit and the answer:
 
 - A transaction takes the key with it, so the work is never done twice; `ctx.settle` stores the
   answer there too (every `crud` does). Without, a repetition is told that its answer is lost (409).

@@ -65,7 +65,7 @@ _CLAIM: Final = prepared(
         set_={"epoch": _new.excluded.epoch, "created_at": sa.func.now()},
         where=sa.and_(
             _t.state == "running",
-            _t.epoch < _new.excluded.epoch,
+            _t.epoch <= _new.excluded.epoch,
             _t.request_digest == _new.excluded.request_digest,
         ),
     ).returning(sa.literal(True))
@@ -95,8 +95,10 @@ async def claim(
 ) -> IdempotencyKey | None:
     """Take the key for this request: None means that it is ours to execute.
 
-    Otherwise the request that holds it. A key whose process (an older `epoch`) died while the
-    same request was running is ours.
+    Otherwise the request that holds it. A key that the same request left `running` is ours: its
+    process (an older `epoch`) died, or could not reach the database to finish or release it. So a
+    process must not claim a key that it has in use. Waits for a transaction that takes the key
+    with it and may be on its way to commit.
     """
     while True:
         ours = await database.value(
