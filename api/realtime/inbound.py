@@ -3,15 +3,15 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
 from api.principal import Principal
 from api.realtime import rooms
 from api.realtime.channel import ROOT, Channel
+from api.realtime.host import Host
 from api.realtime.namespaces import Connection, Socket
-from api.realtime.ports import RealtimePorts
 from api.realtime.recovery import Reread, same_permissions
 from api.realtime.rereading import reread
 from api.realtime.transports import Handshake
@@ -37,42 +37,6 @@ class Refused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-class Host(Protocol):
-    """What the rules need from the server around them."""
-
-    ports: RealtimePorts
-
-    def channel(self, company_id: CompanyId) -> Channel:
-        """The company's channel, made when it is missing."""
-        ...
-
-    def spawn(self, work: Callable[..., Awaitable[None]], *args: object) -> None:
-        """Run something that waits; its errors are its own business."""
-
-    def seconds_left(self, principal: Principal) -> float:
-        """How long the principal's token is still good, in seconds."""
-        ...
-
-    def arrived(self, socket: Socket) -> None:
-        """A socket is in its rooms."""
-
-    def departed(self, socket: Socket, reason: str) -> None:
-        """A socket left; its rooms are still known."""
-
-    def stream_ended(self, stream: object) -> None:
-        """A connection of the plain WebSocket API is over."""
-
-    def supersede(self, pid: object, namespace: str, principal: Principal) -> None:
-        """A client comes back: its old connection is over, whether we noticed or not."""
-
-    def look_at(self, connection: Connection, delay: float) -> None:
-        """Tick the connection's session within `delay` seconds."""
-
-    def now(self) -> float:
-        """The monotonic clock of the sockets."""
-        ...
 
 
 def offered_token(handshake: Handshake, auth: dict[str, Any]) -> str | None:
@@ -126,9 +90,11 @@ class Inbound:
         auth: dict[str, Any],
     ) -> None:
         try:
+            seen = self._host.withdrawals
             principal = await self._principal(connection.handshake, company_id, auth)
             self._host.supersede(auth.get("pid"), namespace, principal)
             again = await self._reread(namespace, principal, auth)
+            principal = await as_of_now(self._host, principal, seen)
             if not connection.session.closed:
                 self._admit(connection, namespace, dialect, principal, auth, again)
         except Refused as refused:
@@ -349,6 +315,19 @@ def dismiss(socket: Socket, code: str) -> None:
         channel.fold()  # what was said before the end is heard before it
     if not connection.sockets:
         connection.session.close("forced server close")
+
+
+async def as_of_now(host: Host, principal: Principal, seen: int) -> Principal:
+    """The principal, read again while rights were withdrawn after `seen`: those who are already in
+    are found by their rooms, whoever is admitted with no further wait is as well.
+    """
+    port = host.ports.revalidate
+    for _ in range(_ASKS):
+        if port is None or host.withdrawals == seen:
+            return principal
+        seen = host.withdrawals
+        principal = await answer(port(principal))
+    raise Refused(INTERNAL)
 
 
 async def answer(question: Awaitable[Any]) -> Any:

@@ -64,6 +64,8 @@ class RealtimeServer:
 
     def __init__(self, settings: RealtimeSettings, ports: RealtimePorts) -> None:
         self.ports = ports
+        self.withdrawals = 0
+        """How often rights may have been withdrawn: who is let in meanwhile is looked at again."""
         self._settings = settings
         self._reactor = Reactor(settings)
         self._inbound = Inbound(self)
@@ -171,8 +173,17 @@ class RealtimeServer:
         """
         self._events += 1
         channel = self._channels.get(company_id)
-        if channel is None:
-            return
+        if channel is not None:
+            self._publish(channel, seq, event)
+        if isinstance(event, UserChanged):
+            if not event.presence:
+                self.revalidate_user(company_id, event.user.id)
+        elif isinstance(event, UserRemoved):
+            self.revalidate_user(company_id, event.user_id)
+        elif isinstance(event, RecordChanged) and (event.noun, event.action) == _LOST_DEPARTMENT:
+            self._revalidate(company_id, rooms.agents(company_id))
+
+    def _publish(self, channel: Channel, seq: int, event: DomainEvent) -> None:
         try:
             pushes = list(outgoing(seq, event))
             if isinstance(event, TicketChanged) and event.was is not None:
@@ -181,13 +192,6 @@ class RealtimeServer:
                 channel.publish(told, told_event)
         except Exception:
             log.exception("event %s has no wire form", event.kind)
-        if isinstance(event, UserChanged):
-            if not event.presence:
-                self.revalidate_user(company_id, event.user.id)
-        elif isinstance(event, UserRemoved):
-            self.revalidate_user(company_id, event.user_id)
-        elif isinstance(event, RecordChanged) and (event.noun, event.action) == _LOST_DEPARTMENT:
-            self._revalidate(company_id, rooms.agents(company_id))
 
     def _part(self, channel: Channel, ticket: TicketView, push: tuple[Rooms, Outgoing]) -> None:
         """A ticket moved: who had it open and may see it no longer hears the `delete`, no more."""
@@ -202,6 +206,7 @@ class RealtimeServer:
 
     def revoke(self, family: str) -> None:
         """Tell and drop every socket of a revoked login session."""
+        self.withdrawals += 1
         for channel in list(self._channels.values()):
             for member in channel.members((rooms.mainchannel(channel.company_id),)):
                 principal = member.principal
@@ -229,6 +234,7 @@ class RealtimeServer:
         ]
 
     def _revalidate(self, company_id: CompanyId, room: str, *, with_streams: bool = True) -> None:
+        self.withdrawals += 1
         channel = self._channels.get(company_id)
         for member in channel.members((room,)) if channel else ():
             if isinstance(member, Socket):

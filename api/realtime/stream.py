@@ -18,7 +18,16 @@ from api.realtime import rooms
 from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel, Outgoing
 from api.realtime.client import Client
 from api.realtime.handshake import Request
-from api.realtime.inbound import FORBIDDEN, INTERNAL, NO_TOKEN, Host, Refused, answer, offered_token
+from api.realtime.host import Host
+from api.realtime.inbound import (
+    FORBIDDEN,
+    INTERNAL,
+    NO_TOKEN,
+    Refused,
+    answer,
+    as_of_now,
+    offered_token,
+)
 from api.realtime.packet import Parts
 from api.realtime.ports import CommandRefused, EventsSince
 from api.realtime.recovery import same_permissions
@@ -285,7 +294,8 @@ async def stream_principal(host: Host, request: Request) -> Principal:
     token = offered_token(Handshake(request.query), {"token": given})
     if token is None:
         raise Refused(NO_TOKEN)
+    seen = host.withdrawals
     principal: Principal = await answer(host.ports.authenticate(token))
     if host.seconds_left(principal) <= 0:
         raise Refused(NO_TOKEN)
-    return principal
+    return await as_of_now(host, principal, seen)

@@ -1,0 +1,114 @@
+"""Rights that are withdrawn while somebody is being let in hold for that one too."""
+
+from collections.abc import Callable
+
+import pytest
+import trio
+
+from actors.events import UserRemoved
+from api.principal import Principal
+from api.realtime.server import RealtimeServer
+from storage.ids import CompanyId, UserId
+from tests.api.realtime.harness import Said, World, principal, serving
+from tests.api.realtime.raw_client import RawClient, http, open_websocket, upgrade_request
+
+COMPANY = CompanyId(1)
+Withdraw = Callable[["Entrance", RealtimeServer], None]
+
+
+class Entrance(World):
+    """A world whose answer about a token is given when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go = trio.Event(), trio.Event()
+
+    async def authenticate(self, token: str) -> Principal:
+        found = await super().authenticate(token)
+        self.asked.set()
+        await self.go.wait()
+        return found
+
+
+def logged_out(world: Entrance, server: RealtimeServer) -> None:
+    world.revoked.add("admin")
+    server.revoke(world.tokens["admin"].family)
+
+
+def gone(world: Entrance, server: RealtimeServer) -> None:
+    world.revoked.add("admin")
+    server.revalidate_user(COMPANY, UserId(1))
+
+
+def demoted(world: Entrance, server: RealtimeServer) -> None:
+    world.tokens["admin"] = principal(1)
+    server.revalidate_user(COMPANY, UserId(1))
+
+
+def say(server: RealtimeServer, seq: int, room: str) -> None:
+    server.emit(COMPANY, seq, Said(company_id=COMPANY, rooms=(room,)))
+
+
+async def entering(world: Entrance, server: RealtimeServer, port: int, then: Withdraw) -> RawClient:
+    client = await open_websocket(port, "admin")
+    await client.say(b"40")
+    await world.asked.wait()
+    then(world, server)
+    world.go.set()
+    return client
+
+
+@pytest.mark.parametrize("then", [logged_out, gone])
+async def test_a_session_that_ends_while_its_socket_connects_is_refused(then: Withdraw) -> None:
+    world = Entrance()
+    async with serving(world) as (server, port):
+        client = await entering(world, server, port, then)
+        assert b"ERR_INVALID_TOKEN" in await client.text()
+        assert server.stats().sockets == 0
+
+
+async def test_a_socket_that_connects_gets_the_rooms_of_today() -> None:
+    world = Entrance()
+    async with serving(world) as (server, port):
+        client = await entering(world, server, port, demoted)
+        assert (await client.text()).startswith(b"40")
+        await client.text()  # ready
+        say(server, 1, "company-1-admin")
+        say(server, 2, "user-1")
+        assert b'"seq":2' in await client.text()
+
+
+@pytest.mark.parametrize("then", [logged_out, gone])
+async def test_a_session_that_ends_while_its_stream_opens_is_refused(then: Withdraw) -> None:
+    world = Entrance()
+    async with serving(world) as (server, port), trio.open_nursery() as nursery:
+        heads: list[bytes] = []
+
+        async def enter() -> None:
+            request = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
+            stream, head, _ = await http(port, request)
+            async with stream:
+                heads.append(head)
+
+        nursery.start_soon(enter)
+        await world.asked.wait()
+        then(world, server)
+        world.go.set()
+        with trio.fail_after(20):
+            while not heads:
+                await trio.lowlevel.checkpoint()
+        assert heads[0].startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_stream_ends_with_its_user_when_nobody_else_of_the_company_is_here() -> None:
+    world = World()
+    async with serving(world) as (server, port):
+        request = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
+        stream, head, rest = await http(port, request)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        client = RawClient(stream, rest)
+        world.revoked.add("admin")
+        server.emit(COMPANY, 1, UserRemoved(company_id=COMPANY, user_id=UserId(1)))
+        assert b"ERR_INVALID_TOKEN" in await client.text()
+        assert await client.close_code() == 1008
+        await stream.aclose()
