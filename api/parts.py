@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from api.rate_limits import PublicLimits
+from api.rate_limits import PublicLimits, Turns
 from storage.bookmarks import Bookmarks
 
 if TYPE_CHECKING:
@@ -51,5 +51,8 @@ class Parts:
     ticket_lists: "TicketLists"
     mailer: "Mailer | None" = None
     limits: PublicLimits = field(default_factory=PublicLimits)
+    imports: Turns = field(default_factory=Turns)
+    """Of companies: an import holds a worker thread and connections for minutes."""
+
     marks: Bookmarks = field(default_factory=Bookmarks)
     users_changed: Callable[[int, int], None] = lambda company_id, user_id: None

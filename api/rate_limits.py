@@ -1,7 +1,8 @@
 """Limits per key (address, account, company): token buckets in bounded memory."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 
 import trio
@@ -59,6 +60,24 @@ class RateLimit:
     def _level(self, key: str) -> float:
         level, at = self._buckets.get(key, (self._burst, 0.0))
         return min(self._burst, level + (self._clock() - at) * self._rate)
+
+
+class Turns:
+    """One at a time for each key; who comes meanwhile is refused, not made to wait."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+
+    @contextmanager
+    def turn(self, key: int) -> Generator[None]:
+        """`key`'s turn for the length of the block. Raises TooManyRequests while it is taken."""
+        if key in self._taken:
+            raise TooManyRequests(retry_after=5)
+        self._taken.add(key)
+        try:
+            yield
+        finally:
+            self._taken.discard(key)
 
 
 class LoginThrottle:

@@ -1,5 +1,6 @@
 """Tags: labels on contacts and tickets; a kanban tag is a lane of the board."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -24,6 +25,7 @@ from storage.metadata import (
 )
 from storage.repo import Links, Repo, assigned
 from storage.search import by_name
+from storage.sql import prepared
 
 tags = sa.Table(
     "tags",
@@ -100,6 +102,37 @@ class TagPatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 rows: Final = Repo(tags, Tag, by_name(tags.c.name), search=("name",))
+_NAMES: Final = sa.bindparam("names", type_=sa.ARRAY(sa.Text))
+_create_all: Final = prepared(
+    insert(tags)
+    .from_select(
+        ("company_id", "name", "color"),
+        sa.select(
+            sa.bindparam("company", type_=sa.BigInteger),
+            sa.func.unnest(_NAMES),
+            sa.bindparam("color", type_=sa.Text),
+        ),
+    )
+    .on_conflict_do_nothing()
+)
+_pairs: Final = (
+    sa.func.unnest(
+        sa.bindparam("contacts", type_=sa.ARRAY(sa.BigInteger)),
+        sa.bindparam("chosen", type_=sa.ARRAY(sa.BigInteger)),
+    )
+    .table_valued("contact_id", "tag_id")
+    .render_derived()
+)
+_add_all: Final = prepared(
+    insert(contact_tags)
+    .from_select(
+        ("company_id", "contact_id", "tag_id"),
+        sa.select(
+            sa.bindparam("company", type_=sa.BigInteger), _pairs.c.contact_id, _pairs.c.tag_id
+        ),
+    )
+    .on_conflict_do_nothing()
+)
 _of_contact: Final = Links(contact_tags, "contact_id", "tag_id")
 _of_ticket: Final = Links(ticket_tags, "ticket_id", "tag_id")
 
@@ -107,6 +140,33 @@ _of_ticket: Final = Links(ticket_tags, "ticket_id", "tag_id")
 async def create(tx: Tx, company_id: CompanyId, new: TagPatch) -> Tag:
     """Store a tag. Raises UniqueViolation when its name is taken."""
     return await rows.insert(tx, company_id, **assigned(new))
+
+
+async def names_of(source: Statements, company_id: CompanyId) -> dict[str, TagId]:
+    """The labels of a company by their names in lower case; a lane is none."""
+    found = await rows.all_of(source, company_id)
+    return {tag.name.lower(): tag.id for tag in found if not tag.kanban}
+
+
+async def create_all(tx: Tx, company_id: CompanyId, names: Sequence[str], color: str) -> None:
+    """Store labels by one statement; a name that is taken meanwhile stays as it is."""
+    await tx.execute(_create_all, company=company_id, names=list(names), color=color)
+
+
+async def add_to_contacts(
+    tx: Tx, company_id: CompanyId, pairs: Iterable[tuple[ContactId, TagId]]
+) -> None:
+    """Put tags on contacts by one statement, each once.
+
+    Raises Conflict for a tag or contact that is not there.
+    """
+    listed = list(pairs)
+    await tx.execute(
+        _add_all,
+        company=company_id,
+        contacts=[contact_id for contact_id, _ in listed],
+        chosen=[tag_id for _, tag_id in listed],
+    )
 
 
 async def of_contact(

@@ -1,6 +1,6 @@
 """Contacts in and out as spreadsheets: one answer per line, batches that can be repeated."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,13 +23,14 @@ from api.resources.spreadsheets import (
 )
 from storage import contacts, tags
 from storage.ids import ConnectionId, ContactId, TagId
-from storage.tags import TagPatch
 from storage.views import ContactView
 
 routes = Routes(tag="contacts", guard=admin, missing="ERR_NO_CONTACT_FOUND")
 
 
 PAGE: Final = 1000
+MOST_NEW_TAGS: Final = 300
+"""Of one file."""
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,18 +86,20 @@ async def import_file(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
     """
     if not uploads:
         raise Invalid(Detail("$.file", "missing"))
-    found = await people_in(uploads[0])
-    created = 0
-    for start in range(0, len(found.people), MOST_IMPORTED):
-        batch = found.people[start : start + MOST_IMPORTED]
-        stored = await ctx.parts.system.ask(
-            ImportContacts(company_id=ctx.company_id, contacts=_new(batch))
-        )
-        created += stored.created
-        tagged = {stored.contact_ids[person.number]: person.tags for person in batch}
-        await _tag(ctx, {contact_id: names for contact_id, names in tagged.items() if names})
-    known = len(found.people) - created + found.repeated
-    return ImportReport(created=created, known=known, failed=found.failed)
+    with ctx.parts.imports.turn(ctx.company_id):
+        found = await people_in(uploads[0])
+        labels = await _labels(ctx, (name for person in found.people for name in person.tags))
+        created = 0
+        for start in range(0, len(found.people), MOST_IMPORTED):
+            batch = found.people[start : start + MOST_IMPORTED]
+            stored = await ctx.parts.system.ask(
+                ImportContacts(company_id=ctx.company_id, contacts=_new(batch))
+            )
+            created += stored.created
+            tagged = {stored.contact_ids[person.number]: person.tags for person in batch}
+            await _tag(ctx, tagged, labels)
+        known = len(found.people) - created + found.repeated
+        return ImportReport(created=created, known=known, failed=found.failed)
 
 
 def _new(people: Sequence[Person]) -> tuple[NewContact, ...]:
@@ -163,28 +166,49 @@ async def ensure(ctx: Ctx, body: Entry) -> ContactView:
 @routes.post("/contactsImport")
 async def import_one(ctx: Ctx, body: Entry) -> ContactView:
     """One contact of an import with its tags, which are made when they are new."""
+    try:
+        names = tag_names(body.tags)
+    except ValueError as error:
+        raise Invalid(Detail("$.tags", str(error))) from error
     contact = await ensure(ctx, body)
-    names = tag_names(body.tags)
     if not names:
         return contact
-    await _tag(ctx, {contact.id: names})
+    await _tag(ctx, {contact.id: names}, await _labels(ctx, names))
     return await contact_book.show(ctx, contact.id)
 
 
-async def _tag(ctx: Ctx, wanted: Mapping[ContactId, Sequence[str]]) -> None:
-    """Adds tags by their names, which are made when they are new, in one transaction."""
+async def _labels(ctx: Ctx, names: Iterable[str]) -> dict[str, TagId]:
+    """The company's tags by name in lower case; those of `names` that are new are made.
+
+    Raises Invalid, and makes none, when more than MOST_NEW_TAGS would be.
+    """
+    wanted = {name.lower(): name for name in names}
     if not wanted:
+        return {}
+    known = await tags.names_of(ctx.parts.database, ctx.company_id)
+    new = [name for key, name in wanted.items() if key not in known]
+    if len(new) > MOST_NEW_TAGS:
+        raise Invalid(Detail("$.file", f"more than {MOST_NEW_TAGS} new tags"))
+    if new:
+        async with ctx.parts.database.begin(ctx.company_id) as tx:
+            await tags.create_all(tx, ctx.company_id, new, "#A4CCCC")
+            known = await tags.names_of(tx, ctx.company_id)
+        ctx.parts.snapshots.invalidate(ctx.company_id)
+    return known
+
+
+async def _tag(
+    ctx: Ctx, wanted: Mapping[ContactId, Sequence[str]], labels: Mapping[str, TagId]
+) -> None:
+    """Adds tags by their names."""
+    pairs = [
+        (contact_id, labels[name.lower()])
+        for contact_id, names in wanted.items()
+        for name in names
+        if name.lower() in labels  # unless somebody deleted it meanwhile
+    ]
+    if not pairs:
         return
     async with ctx.parts.database.begin(ctx.company_id) as tx:
-        existing = await tags.rows.all_of(tx, ctx.company_id)
-        known = {tag.name.lower(): tag.id for tag in existing if not tag.kanban}
-        for contact_id, names in wanted.items():
-            chosen: list[TagId] = list(await tags.of_contact(tx, ctx.company_id, contact_id))
-            for name in names:
-                if name.lower() not in known:
-                    patch = TagPatch(name=name, color="#A4CCCC")
-                    known[name.lower()] = (await tags.create(tx, ctx.company_id, patch)).id
-                chosen.append(known[name.lower()])
-            chosen = list(dict.fromkeys(chosen))
-            await tags.set_of_contact(tx, ctx.company_id, contact_id, tuple(chosen))
+        await tags.add_to_contacts(tx, ctx.company_id, pairs)
     ctx.parts.snapshots.invalidate(ctx.company_id)

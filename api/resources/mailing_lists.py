@@ -75,24 +75,25 @@ async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) ->
     await mailing_lists.lists.get(database, company_id, contact_list_id)
     if not uploads:
         raise Invalid(Detail("$.file", "missing"))
-    found = await people_in(uploads[0])
-    created = 0
-    for start in range(0, len(found.people), BATCH):
-        batch = found.people[start : start + BATCH]
-        entries = [{"name": p.name, "number": p.number, "email": p.email} for p in batch]
+    with ctx.parts.imports.turn(company_id):
+        found = await people_in(uploads[0])
+        created = 0
+        for start in range(0, len(found.people), BATCH):
+            batch = found.people[start : start + BATCH]
+            entries = [{"name": p.name, "number": p.number, "email": p.email} for p in batch]
+            async with database.begin(company_id) as tx:
+                created += await mailing_lists.fill(tx, company_id, contact_list_id, entries)
         async with database.begin(company_id) as tx:
-            created += await mailing_lists.fill(tx, company_id, contact_list_id, entries)
-    async with database.begin(company_id) as tx:
-        event = RecordChanged(
-            company_id=company_id,
-            noun="contact_list",
-            action="update",
-            record_id=contact_list_id,
-            record=await mailing_lists.lists.get(tx, company_id, contact_list_id),
-        )
-        tx.publish(event)
-    known = len(found.people) - created + found.repeated
-    return UploadReport(created, known, found.failed)
+            event = RecordChanged(
+                company_id=company_id,
+                noun="contact_list",
+                action="update",
+                record_id=contact_list_id,
+                record=await mailing_lists.lists.get(tx, company_id, contact_list_id),
+            )
+            tx.publish(event)
+        known = len(found.people) - created + found.repeated
+        return UploadReport(created, known, found.failed)
 
 
 @routes.get("/{contact_list_id}/export", deadline=300.0)

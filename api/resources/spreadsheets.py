@@ -18,6 +18,9 @@ from api.errors import Detail, Invalid
 from api.resources.workbooks import MOST_BYTES, rows_of
 
 MOST_LINES: Final = 20_000
+MOST_TAGS: Final = 50
+"""On one line, or of one contact."""
+
 COLUMNS: Final = {
     "name": ("nome", "name"),
     "number": ("numero", "número", "number", "telefone", "phone"),
@@ -98,16 +101,23 @@ def read_people(content: bytes) -> People:
         if filled > MOST_LINES:
             raise Invalid(Detail("$.file", f"more than {MOST_LINES} lines"))
         cells = {key: row[at] if 0 <= at < len(row) else "" for key, at in places.items()}
-        if number := digits(cells["number"]):
-            found.setdefault(number, _person(number, cells))
+        try:
+            person = _person(cells)
+        except ValueError as error:
+            failed.append(LineError(line, str(error)))
         else:
-            failed.append(LineError(line, "no number"))
+            found.setdefault(person.number, person)
     return People(
         people=list(found.values()), repeated=filled - len(failed) - len(found), failed=failed
     )
 
 
-def _person(number: str, cells: dict[str, str]) -> Person:
+def _person(cells: dict[str, str]) -> Person:
+    """Raises ValueError, saying what is wrong with the line."""
+    number = digits(cells["number"])
+    if not number:
+        message = "no number"
+        raise ValueError(message)
     return Person(
         number=number,
         name=cells["name"][:255] or number,
@@ -117,8 +127,12 @@ def _person(number: str, cells: dict[str, str]) -> Person:
 
 
 def tag_names(text: str) -> tuple[str, ...]:
-    """The names in a text that separates them by commas."""
-    return tuple(name.strip()[:255] for name in text.split(",") if name.strip())
+    """The names in a text that separates them by commas. Raises ValueError for too many."""
+    pieces = text.split(",", MOST_TAGS)
+    if len(pieces) > MOST_TAGS:
+        message = f"more than {MOST_TAGS} tags"
+        raise ValueError(message)
+    return tuple(name.strip()[:255] for name in pieces if name.strip())
 
 
 def plain(text: str) -> str:

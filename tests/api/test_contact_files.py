@@ -4,10 +4,17 @@ import io
 
 import pytest
 import sqlalchemy as sa
+import trio
 from openpyxl import load_workbook
 
 from actors.channels.base import Phone, SharedContact
 from actors.router import MOST_IMPORTED
+from api.http_types import Upload
+from api.resources import contact_files
+from api.resources.contact_files import MOST_NEW_TAGS
+from api.resources.spreadsheets import MOST_TAGS, People
+from storage.database import Tx
+from storage.sql import Query, bound
 from tests.api.conftest import World
 from tests.api.test_plain_nouns import upload
 from tests.api.test_spreadsheets import FILES
@@ -62,6 +69,83 @@ async def test_one_contact_of_an_import_brings_its_tags(world: World):
     assert sorted(tag["name"] for tag in answer.json()["tags"]) == ["new", "vip"]
     again = await world.call("POST", "/contactsImport", body, token=world.a.admin)
     assert again.json()["id"] == answer.json()["id"]
+
+
+def tagged(*lines: range) -> bytes:
+    """A file whose people have numbered tags."""
+    texts = [",".join(f"t{n}" for n in numbers) for numbers in lines]
+    people = [f'{5521955550000 + place},"{text}"' for place, text in enumerate(texts)]
+    return "\n".join(("number,tags", *people)).encode()
+
+
+async def import_tagged(world: World, content: bytes):
+    return await upload(world, "/contacts/importCsv", world.a.admin, "x.csv", content)
+
+
+async def test_a_line_with_too_many_tags_is_reported_and_the_others_stay(world: World):
+    content = tagged(range(MOST_TAGS + 1), range(12_000), range(MOST_TAGS))
+    answer = await import_tagged(world, content)
+    assert answer.json() == {
+        "created": 1,
+        "known": 0,
+        "failed": [{"line": line, "error": f"more than {MOST_TAGS} tags"} for line in (2, 3)],
+    }
+    listed = await world.call("GET", "/tags/list", token=world.a.admin)
+    assert {f"t{n}" for n in range(MOST_TAGS)} <= {tag["name"] for tag in listed.json()}
+    body = {"number": "5511966660000", "tags": ",".join("x" for _ in range(MOST_TAGS + 1))}
+    assert (await world.call("POST", "/contactsImport", body, token=world.a.admin)).status == 400
+
+
+async def test_a_file_that_makes_too_many_tags_is_refused_and_changes_nothing(world: World):
+    before = await world.rows_of(world.a)
+    lines = [range(n, n + MOST_TAGS) for n in range(0, MOST_NEW_TAGS + 1, MOST_TAGS)]
+    answer = await import_tagged(world, tagged(*lines))
+    assert answer.status == 400
+    assert answer.json()["details"][0]["message"] == f"more than {MOST_NEW_TAGS} new tags"
+    assert await world.rows_of(world.a) == before
+
+
+async def test_tags_of_an_import_are_made_and_linked_by_one_statement_each(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    written: list[str] = []
+    real = Tx.execute
+
+    async def noted(self: Tx, statement: Query, **params: object) -> int:
+        written.append(bound(statement, params)[0].sql)
+        return await real(self, statement, **params)
+
+    monkeypatch.setattr(Tx, "execute", noted)
+    answer = await import_tagged(world, tagged(*(range(n, n + 9) for n in range(100))))
+    assert answer.json()["created"] == 100
+    for table in ("tags", "contact_tags"):
+        assert len([text for text in written if text.startswith(f"INSERT INTO {table} ")]) == 1
+    again = await import_tagged(world, tagged(range(3)))
+    assert (again.status, again.json()["known"]) == (200, 1)
+
+
+async def test_a_company_imports_one_file_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch):
+    entered, go = trio.Event(), trio.Event()
+    real = contact_files.people_in
+
+    async def held(given: Upload) -> People:
+        entered.set()
+        await go.wait()
+        return await real(given)
+
+    monkeypatch.setattr(contact_files, "people_in", held)
+    answers = []
+
+    async def first() -> None:
+        answers.append(await import_tagged(world, tagged(range(1))))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first)
+        await entered.wait()
+        refused = await import_tagged(world, tagged(range(1)))
+        go.set()
+    assert (refused.status, answers[0].status) == (429, 200)
+    assert (await import_tagged(world, tagged(range(1)))).status == 200
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "xls"])
