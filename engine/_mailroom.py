@@ -10,10 +10,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import trio
 from trio import lowlevel
 
-from engine._cell import CLOSED, DEAD, LIVE, Cell, Extra, Item, Kind, Op, Waiting
+from engine._cell import CLOSED, DEAD, LIVE, Cell, Extra, Item, Kind, Op, Waiting, new_cell
 from engine._command import Command
 from engine._dead_letters import DeadLetters
 from engine._timers import Timer, Timers
@@ -51,7 +50,7 @@ class Registry(dict[Address, Cell]):
             raise UnknownAddress(address)
         if kind.closed is not None:
             raise ActorStopped(address, kind.closed)
-        cell = self[address] = Cell(address, kind)
+        cell = self[address] = new_cell(address, kind)
         return cell
 
 
@@ -69,7 +68,9 @@ class Mailroom:
         self.idle: list[Worker] = []
         self.awake = 0  # workers that take cells from the ready list
         self.ramp = 1  # how many of them may be awake at once
-        self.now = 0.0  # trio time, refreshed at least once per slice
+        # Trio's clock, asked directly: `trio.current_time` looks it up each time.
+        self.time: Callable[[], float] = lowlevel.current_clock().current_time
+        self.now = self.time()  # refreshed at least once per slice
         self.timers = Timers()
         self.dead = DeadLetters()
         self.clock: Callable[[], float] = perf_counter  # of handling times and slices
@@ -125,7 +126,7 @@ class Mailroom:
         if item is not None:
             queue.append(item)
         if cell.kind.resident:
-            self.now = trio.current_time()
+            self.now = self.time()
             worker = cell.worker
             if worker is None:
                 self.spawn_worker(cell)
@@ -135,7 +136,7 @@ class Mailroom:
         else:
             self.ready.append(cell)
             if not self.awake:
-                self.now = trio.current_time()
+                self.now = self.time()
                 self.promote()
         cell.used = self.now
 

@@ -184,17 +184,18 @@ async def _park(core: Core, worker: Worker) -> bool:
     return True
 
 
-async def _rest(core: Core, worker: Worker, useful: bool) -> bool:
-    """Nothing is ready: wait until something is; False to end the task."""
-    own = worker.own
-    if own is None:
-        if not useful and core.ramp > 1:
-            core.ramp >>= 1
-        for _ in range((len(core.spare) - KEPT_SPARE) >> 3):
-            core.spare.popleft()
-        worker.leading = False
-        core.awake -= 1
-        return await _park(core, worker)
+def _stand_down(core: Core, worker: Worker, useful: bool) -> None:
+    """A pooled worker finds nothing ready: it is about to park."""
+    if not useful and core.ramp > 1:
+        core.ramp >>= 1
+    for _ in range((len(core.spare) - KEPT_SPARE) >> 3):
+        core.spare.popleft()
+    worker.leading = False
+    core.awake -= 1
+
+
+async def _rest(own: Cell, worker: Worker) -> bool:
+    """Nothing is ready for a resident: wait until something is; False to end the task."""
     if own.queue is CLOSED:
         return False
     worker.parked = True
@@ -208,11 +209,12 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
     Long on purpose: every call made here would be paid for each command of the system.
     """
     ready = worker.ready
-    pooled = worker.own is None
+    own = worker.own
+    pooled = own is None
     trace = core.trace
     clock = core.clock
     useful = False
-    core.now = trio.current_time()
+    core.now = core.time()
     mark = clock()
     limit = mark + SLICE / (core.awake or 1)
     while True:
@@ -231,8 +233,8 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                 else:
                     if not servable:
                         servable = await lifecycle.prepare(core, worker, cell)
-                worker.blocked = worker.interrupt = False
-                mark = clock()
+                        worker.blocked = worker.interrupt = False
+                        mark = clock()
             if not servable:
                 _release(core, worker, cell)
             else:
@@ -291,7 +293,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                         worker.interrupt = False
                         if worker.blocked:
                             worker.blocked = False
-                            core.now = trio.current_time()
+                            core.now = core.time()
                             now = clock()
                             lifecycle.clock_wait(
                                 cell,
@@ -336,7 +338,10 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
             if pooled and not worker.leading:
                 if worker.cancelled:
                     return True
-                if not await _regain(core, worker):
+                if core.awake < core.ramp:
+                    worker.leading = True
+                    core.awake += 1
+                elif not await _park(core, worker):
                     return False
                 useful = False
             elif worker.cancelled:
@@ -345,13 +350,17 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                 await checkpoint()
             else:
                 continue
-            core.now = trio.current_time()
+            core.now = core.time()
             mark = clock()
             limit = mark + SLICE / (core.awake or 1)
-        if not await _rest(core, worker, useful):
+        if own is None:
+            _stand_down(core, worker, useful)
+            if not await _park(core, worker):
+                return False
+        elif not await _rest(own, worker):
             return False
         useful = False
-        core.now = trio.current_time()
+        core.now = core.time()
         mark = clock()
         limit = mark + SLICE / (core.awake or 1)
 

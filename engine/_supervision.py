@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from engine._cell import CLOSED, DEAD, LIVE, Cell, Kind
+from engine._cell import CLOSED, DEAD, LIVE, Cell, Kind, new_cell
 from engine._core import Core
 from engine._events import SupervisorFailed
 from engine._passivation import passivate
@@ -90,7 +90,7 @@ class ActorChild:
         cell = self._cell
         if cell is None or cell.phase == DEAD:
             address = Address(self.name, ())
-            cell = self._cell = Cell(address, self._kind)
+            cell = self._cell = new_cell(address, self._kind)
             self._core.cells[address] = cell
         return cell
 
