@@ -14,7 +14,6 @@ draining each child for at most its `shutdown` seconds.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import copy_context
-from functools import partial
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -329,7 +328,6 @@ def _spawner(core: Core) -> Callable[[Cell | None], None]:
 
     def spawn(cell: Cell | None) -> None:
         name = "engine worker" if cell is None else f"actor {cell.address}"
-        start = partial(core.nursery.start_soon, run_worker, core, cell, name=name)
-        context.copy().run(start)
+        context.copy().run(lambda: core.nursery.start_soon(run_worker, core, cell, name=name))
 
     return spawn
