@@ -2,7 +2,8 @@
 
 Two kinds. A connection's own token, as the family has it, sends by that connection. A token of
 `/api-tokens` has the scopes it was made with, may expire, may be bound to one connection, and acts
-for every company only if an operator made it so.
+for every company only if an operator made it so, and as long as that one is an operator. Tokens end
+with the user who made them.
 """
 
 import math
@@ -16,7 +17,7 @@ from api.errors import Forbidden, PaymentRequired, TokenRefused, TooManyRequests
 from api.principal import Principal
 from api.rate_limits import RateLimit
 from api.webhooks.doors import Doors
-from storage import api_tokens
+from storage import api_tokens, users
 from storage.api_tokens import PREFIX, ApiToken
 from storage.database import Database
 from storage.events import DomainEvent
@@ -114,6 +115,8 @@ class ApiTokens:
         moment = self._clock()
         if api_tokens.is_expired(token, moment):
             raise TokenRefused
+        if token.installation and not await self._made_by_operator(token):
+            raise TokenRefused
         principal = await self._principal(
             token.company_id,
             f"token {token.id}",
@@ -124,6 +127,13 @@ class ApiTokens:
         )
         await self._touch(token, moment.timestamp())
         return principal
+
+    async def _made_by_operator(self, token: ApiToken) -> bool:
+        """A token for every company is as good as who made it is today."""
+        if token.user_id is None:
+            return False
+        maker = await users.find(self._database, token.company_id, token.user_id)
+        return maker is not None and maker.is_super
 
     async def _principal(
         self,

@@ -68,6 +68,14 @@ _TOUCH: Final = prepared(
     )
     .values(last_used_at=sa.func.now())
 )
+_OF_USER: Final = prepared(
+    sa.delete(api_tokens)
+    .where(
+        _t.company_id == sa.bindparam("company", type_=sa.BigInteger),
+        _t.user_id == sa.bindparam("maker", type_=sa.BigInteger),
+    )
+    .returning(_t.id)
+)
 
 
 def digest(token: str) -> bytes:
@@ -89,6 +97,11 @@ async def by_token(source: Statements, token: str) -> ApiToken | None:
 async def touch(source: Statements, company_id: CompanyId, token_id: int) -> None:
     """Note that a token is used now."""
     await source.execute(_TOUCH, company=company_id, token=token_id)
+
+
+async def delete_of(tx: Tx, company_id: CompanyId, user_id: UserId) -> list[int]:
+    """Take back what a user made; returns which tokens that were."""
+    return [row[0] for row in await tx.rows(_OF_USER, company=company_id, maker=user_id)]
 
 
 def is_expired(token: ApiToken, now: datetime) -> bool:

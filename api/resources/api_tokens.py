@@ -90,7 +90,7 @@ async def create(ctx: Ctx, body: NewToken) -> Made:
             user_id=ctx.user_id,
             expires_at=body.expires_at,
         )
-        _tell(tx, "create", made.id)
+        tell(tx, "create", made.id)
         shown = Made(**msgspec.structs.asdict(made), token=token)
         ctx.settle(tx, shown)
     return shown
@@ -109,7 +109,7 @@ async def update(ctx: Ctx, api_token_id: int, body: TokenChange) -> ApiToken:
         values["expires_at"] = body.expires_at
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         changed = await api_tokens.rows.change(tx, ctx.company_id, api_token_id, values)
-        _tell(tx, "update", api_token_id)
+        tell(tx, "update", api_token_id)
     return changed
 
 
@@ -119,7 +119,7 @@ async def remove(ctx: Ctx, api_token_id: int) -> Done:
     await _own(ctx, api_token_id)
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await api_tokens.rows.delete(tx, ctx.company_id, api_token_id)
-        _tell(tx, "delete", api_token_id)
+        tell(tx, "delete", api_token_id)
     return Done("Token deleted")
 
 
@@ -131,7 +131,8 @@ async def _own(ctx: Ctx, token_id: int) -> ApiToken:
     return found
 
 
-def _tell(tx: Tx, action: str, token_id: int) -> None:
+def tell(tx: Tx, action: str, token_id: int) -> None:
+    """Let whoever knows the token hear that it changed."""
     event = RecordChanged(
         company_id=tx.company_id, noun=NOUN, action=action, record_id=token_id, record=None
     )

@@ -6,7 +6,8 @@ import msgspec
 
 from api.endpoint import Ctx, Done, Id, Routes
 from api.errors import Forbidden, Missing
-from storage import refresh_families, users
+from api.resources.users import check_rank
+from storage import refresh_families
 from storage.ids import UserId
 from storage.refresh_families import RefreshFamily
 
@@ -59,6 +60,8 @@ async def end(ctx: Ctx, session_id: str) -> Done:
     found = await refresh_families.find(ctx.parts.database, ctx.company_id, session_id)
     if found is None or not (found.user_id == ctx.user_id or ctx.principal.is_admin):
         raise Missing(code="ERR_NO_SESSION_FOUND")
+    if found.user_id != ctx.user_id:
+        await check_rank(ctx, found.user_id)
     await _note(ctx, found.user_id)
     await ctx.parts.auth.end(ctx.company_id, session_id, "remote logout")
     return Done("Session ended")
@@ -75,7 +78,9 @@ async def _whose(ctx: Ctx, query: SessionQuery) -> UserId:
         return ctx.user_id
     if not ctx.principal.is_admin:
         raise Forbidden
-    return (await users.get(ctx.parts.database, ctx.company_id, UserId(query.user_id))).id
+    user_id = UserId(query.user_id)
+    await check_rank(ctx, user_id)
+    return user_id
 
 
 def _shown(ctx: Ctx, family: RefreshFamily) -> SessionView:

@@ -10,7 +10,8 @@ from actors.events import UserChanged, UserRemoved
 from api.endpoint import Ctx, Int, Named, Page, Routes, Short, Upload, admin
 from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
-from storage import credentials, users
+from api.resources.api_tokens import tell
+from storage import api_tokens, credentials, refresh_families, users
 from storage.database import Tx
 from storage.errors import NotFound
 from storage.ids import DepartmentId, UserId
@@ -144,7 +145,7 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
         patch = msgspec.structs.replace(
             patch, password_hash=await ctx.parts.auth.passwords.hash(password)
         )
-    await _check_rank(ctx, user_id)
+    await check_rank(ctx, user_id)
     await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         if patch.profile == "user":
@@ -158,15 +159,18 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
 
 @routes.delete("/{user_id}", guard=admin)
 async def remove(ctx: Ctx, user_id: UserId) -> Removed:
-    """Delete a user and end their sessions; tickets stay, without an agent."""
+    """Delete a user with their sessions and programs' tokens; tickets stay, without an agent."""
     if user_id == ctx.user_id:
         raise Invalid(Detail("$", "nobody deletes the own account"))
-    await _check_rank(ctx, user_id)
-    await ctx.parts.auth.end_all(ctx.company_id, user_id, "deleted")
+    await check_rank(ctx, user_id)
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await _check_others(tx, ctx, user_id)
+        ended = await refresh_families.revoke_user(tx, ctx.company_id, user_id, "deleted")
+        for token_id in await api_tokens.delete_of(tx, ctx.company_id, user_id):
+            tell(tx, "delete", token_id)
         await users.delete(tx, ctx.company_id, user_id)
         tx.publish(UserRemoved(company_id=ctx.company_id, user_id=user_id))
+    ctx.parts.auth.ended(ended)
     return Removed()
 
 
@@ -186,17 +190,14 @@ class Pictured(msgspec.Struct, frozen=True):
 @routes.put("/toggleChangeWidht/{user_id}")
 async def set_width(ctx: Ctx, user_id: UserId, body: Width) -> UserView:
     """Keep how wide a user drew the ticket list; one's own, or any as an admin."""
-    if user_id != ctx.user_id and not ctx.principal.is_admin:
-        raise Forbidden
+    await _check_mine(ctx, user_id)
     return await _set(ctx, user_id, UserPatch(tickets_width=min(max(body.width, 0), 10_000)))
 
 
 @routes.post("/{user_id}/media-upload")
 async def set_picture(ctx: Ctx, user_id: UserId, uploads: tuple[Upload, ...]) -> Pictured:
     """Set a user's picture; one's own, or any as an admin."""
-    if user_id != ctx.user_id and not ctx.principal.is_admin:
-        raise Forbidden
-    await users.get(ctx.parts.database, ctx.company_id, user_id)
+    await _check_mine(ctx, user_id)
     kept = await stored(ctx, uploads)
     return Pictured(await _set(ctx, user_id, UserPatch(profile_image=kept["media_path"])))
 
@@ -207,11 +208,19 @@ async def _check_others(tx: Tx, ctx: Ctx, user_id: UserId) -> None:
         raise Invalid(Detail("$.profile", "the company's only admin"))
 
 
-async def _check_rank(ctx: Ctx, user_id: UserId) -> None:
-    """Raises NotFound, and Forbidden for an operator's account: only operators touch those."""
-    if ctx.principal.is_super:
+async def _check_mine(ctx: Ctx, user_id: UserId) -> None:
+    """Raises NotFound, and Forbidden for the account of somebody else whom the caller is not over."""
+    if user_id == ctx.user_id:
         return
-    if (await users.get(ctx.parts.database, ctx.company_id, user_id)).is_super:
+    if not ctx.principal.is_admin:
+        raise Forbidden
+    await check_rank(ctx, user_id)
+
+
+async def check_rank(ctx: Ctx, user_id: UserId) -> None:
+    """Raises NotFound, and Forbidden for an operator's account: only operators touch those."""
+    found = await users.get(ctx.parts.database, ctx.company_id, user_id)
+    if found.is_super and not ctx.principal.is_super:
         raise Forbidden
 
 

@@ -148,11 +148,17 @@ async def people(made: World) -> None:
     made.b = await _company(made, "b", hashed)
     async with app.parts.database.begin(made.a.id) as tx:
         root = NewUser(name="Root", email="root@a.test", password_hash=hashed, is_super=True)
-        await users.create(tx, made.a.id, root)
+        operator = await users.create(tx, made.a.id, root)
         made.installation = "chatia_token-of-the-installation"
         every = sorted({*COMPANY_SCOPES, *INSTALLATION_SCOPES})
         await api_tokens.create(
-            tx, made.a.id, made.installation, name="All", scopes=every, installation=True
+            tx,
+            made.a.id,
+            made.installation,
+            name="All",
+            scopes=every,
+            installation=True,
+            user_id=operator.id,
         )
     for company in (made.a, made.b):
         app.parts.snapshots.invalidate(company.id)

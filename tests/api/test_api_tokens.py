@@ -102,6 +102,38 @@ async def test_only_operators_make_and_change_tokens_for_every_company(world: Wo
     assert (await world.call("DELETE", path, token=world.super)).status == 200
 
 
+async def reads_companies(world: World, token: str) -> int:
+    return (await world.call("GET", "/api/companies", token=token)).status
+
+
+async def test_a_token_for_every_company_is_as_good_as_who_made_it_is_today(world: World):
+    body = {"scopes": ["companies:read"], "installation": True}
+    made = await make(world, world.super, **body)
+    assert await reads_companies(world, made["token"]) == 200
+    rank = sa.text("update users set is_super = :yes where email = 'root@a.test'")
+    await world.app.parts.database.execute(rank.bindparams(yes=False))
+    assert await reads_companies(world, made["token"]) == 403
+    await world.app.parts.database.execute(rank.bindparams(yes=True))
+    assert await reads_companies(world, made["token"]) == 200
+    nobodys = sa.update(api_tokens).values(user_id=None)
+    await world.app.parts.database.execute(nobodys)
+    world.app.parts.api_tokens._known.clear()
+    assert await reads_companies(world, made["token"]) == 403
+
+
+async def test_tokens_end_with_the_user_who_made_them(world: World):
+    promoted = {"profile": "admin"}
+    path = f"/users/{world.a.user_id}"
+    await world.call("PUT", path, promoted, token=world.a.admin)
+    theirs, other = await make(world, world.a.user), await make(world, world.a.admin)
+    assert (await send(world, theirs["token"])).status == 200
+    assert (await world.call("DELETE", path, token=world.a.admin)).status == 200
+    assert (await send(world, theirs["token"])).status == 403
+    assert (await send(world, other["token"])).status == 200
+    listed = (await world.call("GET", "/api-tokens", token=world.a.admin)).json()
+    assert theirs["id"] not in [token["id"] for token in listed]
+
+
 @pytest.mark.parametrize(
     "body",
     [

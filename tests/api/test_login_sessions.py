@@ -80,6 +80,33 @@ async def test_admins_see_and_end_sessions_of_their_people_and_of_nobody_else(wo
     assert not await is_in(world, world.a.user)
 
 
+async def test_an_operators_account_is_nothing_to_an_admin_of_the_same_company(world: World):
+    (session,) = await sessions(world, world.super)
+    root = (await world.app.parts.auth.authenticate(world.super)).user_id
+    query = f"userId={root}"
+    for method, path, asked, body in (
+        ("GET", "/auth/sessions", query, None),
+        ("DELETE", "/auth/sessions", query, None),
+        ("DELETE", f"/auth/sessions/{session['id']}", "", None),
+        ("PUT", f"/users/toggleChangeWidht/{root}", "", {"defaultTicketsManagerWidth": 5}),
+    ):
+        refused = await world.call(method, path, body, query=asked, token=world.a.admin)
+        assert (path, refused.status) == (path, 403)
+    pictured = await upload(world, f"/users/{root}/media-upload", world.a.admin)
+    assert pictured.status == 403
+    assert await is_in(world, world.super)
+    assert (await upload(world, f"/users/{root}/media-upload", world.super)).status == 200
+    shown = (await world.call("GET", f"/users/{root}", token=world.super)).json()
+    assert shown["defaultTicketsManagerWidth"] == 550
+
+
+async def upload(world: World, path: str, token: str) -> Answer:
+    part = b'--B\r\nContent-Disposition: form-data; name="profileImage"; filename="a.png"\r\n\r\n'
+    body = part + b"\x89PNG\r\n\x1a\n\r\n--B--\r\n"
+    kind = {"content-type": "multipart/form-data; boundary=B"}
+    return await world.client("POST", path, body=body, headers=kind, token=token)
+
+
 async def impersonate(world: World, token: str, company_id: int) -> Answer:
     return await world.call("GET", f"/auth/impersonate/{company_id}", token=token)
 
