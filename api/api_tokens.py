@@ -93,6 +93,11 @@ class ApiTokens:
             ("ratelimit-reset", str(math.ceil((full - left) / full * 60))),
         )
 
+    def use(self, principal: Principal, times: int) -> None:
+        """Count what one request does more often than once. Raises TooManyRequests."""
+        for _ in range(times):
+            self._count(principal)
+
     def published(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
         """Forget what is known when a committed event changes a token."""
         if any(isinstance(event, RecordChanged) and event.noun == NOUN for _, event in pairs):

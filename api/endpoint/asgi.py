@@ -83,7 +83,9 @@ class Dispatcher:
         except BadRequest as error:
             await _send(send, refusal(error, request, endpoint), request, self._cors)
             return
-        reader = FormReader(boundary or b"", settings.uploads_dir, settings.upload_limit)
+        reader = FormReader(
+            boundary or b"", settings.uploads_dir, settings.upload_limit, endpoint.files
+        )
 
         async def receive_form() -> None:
             async with aclosing(body_of(receive)) as pieces:

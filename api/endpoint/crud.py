@@ -208,7 +208,7 @@ def _enter(
     handler.__doc__ = summary
     signature = inspect.Signature([inspect.Parameter(item, kind) for item in names])
     vars(handler)["__signature__"] = signature
-    routes.route(method, path, guard=guard)(handler)
+    routes.route(method, path, guard=guard, files=1)(handler)
 
 
 class _Resource:

@@ -20,6 +20,7 @@ from msgspec import inspect as types
 
 from api.endpoint.context import Ctx, PublicCtx
 from api.endpoint.decoding import Decoder, Lenient, Strict
+from api.endpoint.forms import MOST_FILES
 from api.endpoint.guards import Guard, user
 from api.endpoint.patches import Named, Patching
 from api.errors import Missing
@@ -39,6 +40,7 @@ class Endpoint:
     What it asks of the caller's plan: `feature` names the switch that must be on, `paid` that the
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
     transaction that adds). `lacks` is what an installation may be without; it then answers 501.
+    `files` is how many uploads it takes at most.
     `says` are statuses with a fixed text in place of the error body, for clients that look for it.
     """
 
@@ -65,6 +67,7 @@ class Endpoint:
     query_type: Any = None
     returns: Any = None
     uploads: bool = False
+    files: int = MOST_FILES
     body: Decoder[Any] | None = field(default=None, repr=False)
     query: Decoder[Any] | None = field(default=None, repr=False)
 

@@ -22,6 +22,9 @@ from api.http_types import Upload
 IN_MEMORY: Final = 64 * 1024
 """Files up to this many bytes never touch the disk."""
 
+MOST_FILES: Final = 20
+"""Each is an open file, or that much memory; an endpoint may take fewer."""
+
 MOST_PARTS: Final = 1000
 MOST_TEXT: Final = 1024 * 1024
 """Bytes of all text fields together."""
@@ -46,13 +49,17 @@ def boundary_of(headers: Mapping[str, str]) -> bytes | None:
 class FormReader:
     """Reads one form. `close` lets go of its files, whatever became of the request."""
 
-    def __init__(self, boundary: bytes, folder: Path, limit: int) -> None:
-        """`limit` bounds the whole body in bytes; larger files lie in `folder` without a name."""
+    def __init__(self, boundary: bytes, folder: Path, limit: int, files: int = MOST_FILES) -> None:
+        """`limit` bounds the whole body in bytes, `files` how many files it brings.
+
+        Larger files lie in `folder` without a name.
+        """
         self._decoder = MultipartDecoder(boundary, MOST_TEXT, max_parts=MOST_PARTS)
         self._folder = folder
         self._limit = limit
         self._form: Form = {}
         self._uploads: list[Upload] = []
+        self._left = files
         self._files = ExitStack()
         self._part: _TextPart | _FilePart | None = None
         self._size = self._text = 0
@@ -88,6 +95,9 @@ class FormReader:
             raise BadRequest(code="ERR_MALFORMED_FORM")
         if isinstance(event, Field):
             return _TextPart(event.name)
+        if not self._left:
+            raise TooLarge
+        self._left -= 1
         spooled = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self._folder))  # noqa: SIM115
         return _FilePart(event, cast("IO[bytes]", self._files.enter_context(spooled)))
 

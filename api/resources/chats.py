@@ -135,7 +135,7 @@ async def list_messages(ctx: Ctx, chat_id: int, query: ChatQuery) -> MessagePage
     return MessagePage(records=shown, count=count, has_more=more)
 
 
-@routes.post("/{chat_id}/messages")
+@routes.post("/{chat_id}/messages", files=1)
 async def say(ctx: Ctx, chat_id: int, body: Words, uploads: tuple[Upload, ...]) -> ChatMessageView:
     """Say something in a chat, or send a file."""
     chat = await _own(ctx, chat_id)

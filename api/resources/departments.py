@@ -55,7 +55,7 @@ async def update(ctx: Ctx, department_id: DepartmentId, body: Body) -> Departmen
     return department_view(changed)
 
 
-@routes.post("/{department_id}/media-upload", guard=admin)
+@routes.post("/{department_id}/media-upload", guard=admin, files=1)
 async def attach(ctx: Ctx, department_id: DepartmentId, uploads: tuple[Upload, ...]) -> Done:
     """Attach a file to a department's greeting."""
     await departments.get(ctx.parts.database, ctx.company_id, department_id)

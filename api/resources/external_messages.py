@@ -62,6 +62,7 @@ async def send(ctx: Ctx, body: ExternalMessage, uploads: tuple[Upload, ...]) -> 
     """Write to a number: its contact and ticket are found or made, then the order is stored."""
     if not uploads and not body.body.strip():
         raise Invalid(Detail("$.body", "empty"))
+    ctx.parts.api_tokens.use(ctx.principal, len(uploads) - 1)
 
     async def contents(text: str) -> list[Content]:
         if not uploads:

@@ -46,7 +46,7 @@ class PrivateFile(msgspec.Struct, frozen=True):
     content: str
 
 
-@routes.post("/settings-whitelabel/logo")
+@routes.post("/settings-whitelabel/logo", files=1)
 async def set_logo(ctx: Ctx, body: Logo, uploads: tuple[Upload, ...]) -> str:
     """Set the installation's logo; answers the file's name below `/public`."""
     key = LOGOS.get(body.mode.strip().lower())
@@ -55,13 +55,13 @@ async def set_logo(ctx: Ctx, body: Logo, uploads: tuple[Upload, ...]) -> str:
     return await _publish(ctx, key, await _content(uploads, MOST_PUBLIC))
 
 
-@routes.post("/settings/logo")
+@routes.post("/settings/logo", files=1)
 async def set_logo_there(ctx: Ctx, body: Logo, uploads: tuple[Upload, ...]) -> str:
     """The same under the path that other clients use."""
     return await set_logo(ctx, body, uploads)
 
 
-@routes.post("/settings/publicFile")
+@routes.post("/settings/publicFile", files=1)
 async def set_public(ctx: Ctx, body: OfSetting, uploads: tuple[Upload, ...]) -> str:
     """Keep a picture of a public setting; answers its name below `/public`."""
     if body.setting_key not in PUBLIC:
@@ -69,7 +69,7 @@ async def set_public(ctx: Ctx, body: OfSetting, uploads: tuple[Upload, ...]) -> 
     return await _publish(ctx, body.setting_key, await _content(uploads, MOST_PUBLIC))
 
 
-@routes.post("/settings/privateFile")
+@routes.post("/settings/privateFile", files=1)
 async def set_private(ctx: Ctx, body: OfSetting, uploads: tuple[Upload, ...]) -> str:
     """Keep a private file of a setting, sealed; answers its name."""
     if body.setting_key not in PRIVATE:
@@ -77,7 +77,7 @@ async def set_private(ctx: Ctx, body: OfSetting, uploads: tuple[Upload, ...]) ->
     return await _seal(ctx, body.setting_key, uploads)
 
 
-@routes.post("/settings/cert-upload")
+@routes.post("/settings/cert-upload", files=1)
 async def set_certificate(ctx: Ctx, uploads: tuple[Upload, ...]) -> Done:
     """Keep the payment certificate, sealed."""
     await _seal(ctx, CERTIFICATE, uploads)

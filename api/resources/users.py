@@ -194,7 +194,7 @@ async def set_width(ctx: Ctx, user_id: UserId, body: Width) -> UserView:
     return await _set(ctx, user_id, UserPatch(tickets_width=min(max(body.width, 0), 10_000)))
 
 
-@routes.post("/{user_id}/media-upload")
+@routes.post("/{user_id}/media-upload", files=1)
 async def set_picture(ctx: Ctx, user_id: UserId, uploads: tuple[Upload, ...]) -> Pictured:
     """Set a user's picture; one's own, or any as an admin."""
     await _check_mine(ctx, user_id)

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from actors.http import HttpClient, HttpFailure, HttpReply, HttpRequest
+from api.endpoint.forms import MOST_FILES
 from api.resources.number_checks import formatted
 from storage import api_usages
 from tests.api.conftest import Company, World
@@ -105,6 +106,37 @@ async def test_files_are_sent_with_the_body_as_caption(world: World):
     assert answer.status == 200, answer
     assert len(answer.json()["messageIds"]) == 2
     assert (await texts(world, world.a, answer))[0] == ("the bill", True)
+
+
+def medias(count: int) -> dict[str, Any]:
+    """A form that sends as many files."""
+    form = f'--x\r\nContent-Disposition: form-data; name="number"\r\n\r\n{NUMBER}\r\n' + "".join(
+        f'--x\r\nContent-Disposition: form-data; name="medias"; filename="{n}.txt"\r\n\r\n{n}\r\n'
+        for n in range(count)
+    )
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    return {"body": f"{form}--x--\r\n".encode(), "headers": headers}
+
+
+@pytest.mark.parametrize("environment", [{"API_RATE_PER_MINUTE": "6"}])
+async def test_each_file_of_a_send_counts_as_one(world: World):
+    first = await world.client("POST", SEND, token=world.a.api_token, **medias(4))
+    assert (first.status, first.headers["ratelimit-remaining"]) == (200, "2")
+    over = await world.client("POST", SEND, token=world.a.api_token, **medias(4))
+    assert over.status == 429
+    assert len(await texts(world, world.a, first)) == 4
+
+
+async def test_more_files_than_a_route_takes_are_refused(world: World):
+    before = await world.rows_of(world.a)
+    for path, token, count in (
+        (SEND, world.a.api_token, MOST_FILES + 1),
+        ("/contacts/importCsv", world.a.admin, 2),
+        (f"/quick-messages/{world.a.tag_id}/media-upload", world.a.admin, 2),
+    ):
+        refused = await world.client("POST", path, token=token, **medias(count))
+        assert refused.status == 413, path
+    assert await world.rows_of(world.a) == before
 
 
 async def test_a_repetition_with_its_key_sends_once_and_another_body_is_refused(world: World):

@@ -115,6 +115,25 @@ async def test_the_first_byte_over_a_bound_ends_the_reading(
         await read(WHOLE, tmp_path)
 
 
+async def test_a_form_opens_a_bounded_number_of_files(tmp_path: Path):
+    def of(count: int, size: int) -> bytes:
+        return b"".join(file("f", "f", b"y" * size) for _ in range(count)) + END
+
+    _, whole = await read(of(forms.MOST_FILES, 1), tmp_path)
+    assert len(whole) == forms.MOST_FILES
+    reader = FormReader(b"x", tmp_path, 100 * LIMIT)
+    async with aclosing(pieces(of(forms.MOST_FILES + 1, forms.IN_MEMORY + 1), ())) as body:
+        with pytest.raises(TooLarge):
+            await reader.read(body)
+    reader.close()
+    reader = FormReader(b"x", tmp_path, LIMIT, 1)
+    async with aclosing(pieces(of(2, 1), ())) as body:
+        with pytest.raises(TooLarge):
+            await reader.read(body)
+    reader.close()
+    assert forms.MOST_FILES * forms.IN_MEMORY < 2 * 1024 * 1024
+
+
 async def test_no_file_remains(tmp_path: Path):
     with pytest.raises(BadRequest):
         await read(WHOLE[:-20], tmp_path)
