@@ -26,6 +26,7 @@ from api.endpoint.times import is_moment, moments
 from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
 from api.http_types import Upload
+from api.realtime.wire import SILENT
 from storage import companies
 from storage.database import Statements
 from storage.errors import NotFound
@@ -345,8 +346,8 @@ class _Resource:
         )
 
     async def _tell_others(self, ctx: Ctx, action: str, row_id: int, shown: Any) -> None:
-        """The installation's rows are everybody's: the other companies hear of them too."""
-        if "company_id" in self._rows.table.c:
+        """The installation's rows are everybody's: the other companies' browsers hear of them too."""
+        if "company_id" in self._rows.table.c or self._noun in SILENT:
             return
         for company in await companies.all_of(ctx.parts.database):
             if company.id != ctx.company_id:

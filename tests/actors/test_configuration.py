@@ -12,7 +12,7 @@ from storage import snapshots
 from storage.errors import DatabaseUnavailable
 from storage.events import DomainEvent
 from storage.ids import CompanyId, ContactId
-from storage.snapshots import HELD, CompanySnapshot
+from storage.snapshots import GRACE, HELD, CompanySnapshot
 from storage.tables import ALL
 from tests.actors.company import COMPANY, snapshot
 
@@ -105,6 +105,34 @@ def test_every_table_of_a_snapshot_has_its_noun_among_those_held() -> None:
     read = set(re.findall(r"\b(?:FROM|JOIN) ([a-z_]+)", snapshots._LOAD.sql))
     tables = {table.name for table in ALL}
     assert {nouns.get(name, name) for name in (read & tables) - own_events} == HELD
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RecordChanged(company_id=COMPANY, noun="plan", action="update", record_id=7),
+        RecordChanged(company_id=COMPANY, noun="plan", action="delete", record_id=7),
+        RecordChanged(company_id=COMPANY, noun="setting", action="update", record_id=GRACE),
+    ],
+)
+async def test_what_every_company_is_bound_by_is_seen_by_all_their_next_decisions(
+    event: DomainEvent,
+) -> None:
+    source = Source()
+    source.gate.set()
+    cache = SnapshotCache(source.load)
+    companies = [CompanyId(number) for number in range(COMPANY, COMPANY + 5)]
+    for company_id in companies:
+        await cache.current(company_id)
+    late = CompanyId(99)
+    source.gate = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cache.current, late)
+        await wait_all_tasks_blocked()
+        cache.published([(1, event)])
+        source.gate.set()
+    assert [company_id for company_id in companies if cache.peek(company_id) is not None] == []
+    assert source.loads.count(late) == 2
 
 
 async def test_a_failed_load_fails_its_waiter_and_the_next_one_tries_again() -> None:

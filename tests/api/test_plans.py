@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 import trio
 
 from api.endpoint.coverage import overdue
@@ -86,6 +87,26 @@ async def test_a_feature_given_up_leaves_what_is_there_to_read_and_delete(world:
     assert (await world.call("GET", path, token=world.b.admin)).status == 200
     assert (await world.call("PUT", path, {}, token=world.b.admin)).status == 402
     assert (await world.call("DELETE", path, token=world.b.admin)).status == 200
+
+
+async def test_a_changed_plan_binds_its_companies_at_once_and_is_written_once(world: World):
+    """However many companies there are: none of them needs an event of its own."""
+    await on_plan(world)
+    (plan,) = (await world.call("GET", "/plans/all", token=world.super)).json()
+    assert (await world.call("GET", "/campaigns", token=world.b.admin)).status == 200
+    before = await last_events(world)
+    body = {"useCampaigns": False}
+    changed = await world.call("PUT", f"/plans/{plan['id']}", body, token=world.super)
+    assert changed.status == 200
+    refused = await world.call("POST", "/campaigns", {"name": "c"}, token=world.b.admin)
+    assert (refused.status, refused.json()["error"]) == (402, "ERR_PLAN_FEATURE")
+    assert await last_events(world) == before | {world.a.id: before[world.a.id] + 1}
+
+
+async def last_events(world: World) -> dict[int, int]:
+    """The number of the last event of each company."""
+    found = sa.text("select company_id, last_seq from company_stream")
+    return dict(await world.app.parts.database.rows(found))
 
 
 @pytest.mark.parametrize(
