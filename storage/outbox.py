@@ -70,6 +70,7 @@ outbox = sa.Table(
         postgresql_where=_LIVE,
     ),
     sa.Index("ix_outbox_due", "due_at", postgresql_where=sa.text("state = 'pending'")),
+    sa.Index("ix_outbox_mail", "finished_at", "due_at", postgresql_where=sa.text("kind = 'mail'")),
     sa.Index(
         "ix_outbox_ticket",
         "company_id",
