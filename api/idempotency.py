@@ -2,11 +2,13 @@
 
 Another request under a used key is refused (422). Concurrent repetitions wait for the first. The
 answer is kept once the work was decided (2xx and 4xx); where nothing was committed (429, 503) the
-key is free again, even if it could not be released in an outage. Three cases of a process that
+key is free again, even if it could not be released in an outage. Four cases of a process that
 dies, or cannot reach the database, between its commit and the answer:
 
 - A transaction takes the key with it, so the work is never done twice; `ctx.settle` stores the
   answer there too (every `crud` does). Without, a repetition is told that its answer is lost (409).
+- Work of several commits (an import, batch by batch) says that it is `repeatable`: none of them
+  takes the key, and a repetition does the rest.
 - What an actor commits does not take the key: the work is done again and recognises itself, message
   sends by the same key, contacts and tickets by their numbers (409 then, not the first answer).
 - Logins, letters for a new password and signing up have no principal to keep a key for. Their

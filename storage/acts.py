@@ -33,8 +33,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `behind_id` (of `behind_company_id`) is the operator who really acts while `user_id` is
     impersonated. `session` names the login session, whose record
     keeps the address in clear for as long as it lives; `address` is a digest. `row` is the first
-    id in the request's path. `once` is the idempotency key under which this happens: the first
-    transaction that changes something takes it with it.
+    id in the request's path. `once` is the idempotency key under which this happens: the
+    transaction that changes something takes it with it, so there is only one.
     """
 
     company_id: CompanyId | None = None

@@ -1,5 +1,6 @@
 """The two ends of a company: founded with all it needs at once, deleted with all it has."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -50,8 +51,12 @@ class Founded(msgspec.Struct, frozen=True):
 _NEXT: Final = prepared(sa.select(sa.func.nextval("companies_id_seq")))
 
 
-async def create_company(database: Database, new: NewCompany, admin: NewUser) -> Founded:
+async def create_company(
+    database: Database, new: NewCompany, admin: NewUser, chosen: Mapping[str, str] = {}
+) -> Founded:
     """Installation-wide: found a company in one transaction.
+
+    `chosen` are seeded settings that it starts with otherwise; none that is a secret.
 
     Raises UniqueViolation when the admin's address is known.
     """
@@ -60,7 +65,7 @@ async def create_company(database: Database, new: NewCompany, admin: NewUser) ->
         row = {"id": company_id, **msgspec.structs.asdict(new)}
         company = await tx.one(sa.insert(companies).values(row).returning(companies), into=Company)
         await tx.execute(sa.insert(company_settings).values(company_id=company_id))
-        await tx.execute(sa.insert(settings).values(_defaults(company_id)))
+        await tx.execute(sa.insert(settings).values(_defaults(company_id, chosen)))
         created = await users.create_first(
             tx, company_id, msgspec.structs.replace(admin, profile="admin")
         )
@@ -89,6 +94,6 @@ async def delete_company(database: Database, company_id: CompanyId) -> None:
         tx.note("end", "companies", company_id)
 
 
-def _defaults(company_id: CompanyId) -> list[dict[str, object]]:
-    values = seeds(installation=company_id == INSTALLATION)
+def _defaults(company_id: CompanyId, chosen: Mapping[str, str]) -> list[dict[str, object]]:
+    values = seeds(installation=company_id == INSTALLATION) | dict(chosen)
     return [{"company_id": company_id, "key": key, "value": values[key]} for key in sorted(values)]

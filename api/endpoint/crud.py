@@ -289,20 +289,24 @@ class _Resource:
 
     async def attach(self, ctx: Ctx, row_id: int, uploads: tuple[Upload, ...]) -> Done:
         await self._writable(ctx, row_id)
-        await self._write(ctx, row_id, await stored(ctx, uploads))
-        return Done("File attached")
+        done = Done("File attached")
+        await self._write(ctx, row_id, await stored(ctx, uploads), done)
+        return done
 
     async def detach(self, ctx: Ctx, row_id: int) -> Done:
         await self._write(ctx, row_id, {"media_path": None, "media_name": None})
         return Done("File deleted")
 
-    async def _write(self, ctx: Ctx, row_id: int, values: Values) -> Any:
+    async def _write(
+        self, ctx: Ctx, row_id: int, values: Values, answer: Done | None = None
+    ) -> Any:
         await self._writable(ctx, row_id)
         await ctx.snapshot()
         async with ctx.parts.database.begin(ctx.company_id) as tx:
             changed = await self._rows.change(tx, ctx.company_id, row_id, values)
             (shown,) = await self._show(ctx, tx, [changed])
             tx.publish(self._event(ctx.company_id, "update", row_id, shown))
+            ctx.settle(tx, answer or shown)
         await self._tell_others(ctx, "update", row_id, shown)
         return shown
 

@@ -41,6 +41,8 @@ class Endpoint:
     company is not past its due date, `limit` what it adds one to (storage keeps that limit, in the
     transaction that adds). `lacks` is what an installation may be without; it then answers 501.
     `files` is how many uploads it takes at most.
+    `repeatable` is a POST of several commits that, done again, does what is missing and changes
+    nothing else: none of them takes the idempotency key with it.
     `says` are statuses with a fixed text in place of the error body, for clients that look for it.
     """
 
@@ -61,6 +63,7 @@ class Endpoint:
     paid: bool = False
     limit: Limit | None = None
     lacks: str = ""
+    repeatable: bool = False
     says: tuple[tuple[int, str], ...] = ()
     params: tuple[tuple[str, Converter], ...] = ()
     body_type: Any = None

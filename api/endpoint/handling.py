@@ -110,7 +110,13 @@ async def _called(
 async def called(
     endpoint: Endpoint, ctx: Ctx, arguments: dict[str, Any], key: Once | None = None
 ) -> Any:
-    """The handler's result; what it changes is noted as the caller's act, under its `key`."""
+    """The handler's result; what it changes is noted as the caller's act, under its `key`.
+
+    A commit takes the key with it, so that what a crash leaves is not done again; unless the
+    endpoint has more to do after it, and may.
+    """
+    if endpoint.repeatable:
+        key = None
     if endpoint.method == "GET" and not endpoint.audited:
         return await endpoint.handler(ctx, **arguments)
     if key is not None:

@@ -106,9 +106,8 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
     password = body.password or secrets.token_urlsafe(24)
     hashed = await ctx.parts.auth.passwords.hash(password)
     first = NewUser(name="Admin", email=new.email, password_hash=hashed, profile="admin")
-    founded = await founding.create_company(ctx.parts.database, new, first)
-    if body.campaigns_enabled is False:
-        await _changed(ctx, founded.company.id, {}, CompanyBody(campaigns_enabled=False))
+    chosen = {} if body.campaigns_enabled is UNSET else _campaigns(enabled=body.campaigns_enabled)
+    founded = await founding.create_company(ctx.parts.database, new, first, chosen)
     return await full_company(ctx.parts.database, founded.company.id)
 
 
@@ -165,8 +164,8 @@ async def _changed(
         if not company.status:
             ended += await refresh_families.revoke_company(tx, company_id, "switched off")
         if body is not None and body.campaigns_enabled is not UNSET:
-            text = "true" if body.campaigns_enabled else "false"
-            await settings.put(tx, company_id, "campaignsEnabled", text, ctx.parts.box)
+            for key, text in _campaigns(enabled=body.campaigns_enabled).items():
+                await settings.put(tx, company_id, key, text, ctx.parts.box)
         event = RecordChanged(
             company_id=company_id,
             noun="company",
@@ -176,6 +175,11 @@ async def _changed(
         )
         tx.publish(event)
     ctx.parts.auth.ended(ended)
+
+
+def _campaigns(*, enabled: bool) -> dict[str, str]:
+    """The setting that a form shows as a field of the company."""
+    return {"campaignsEnabled": "true" if enabled else "false"}
 
 
 async def _login(

@@ -185,7 +185,7 @@ async def remove(ctx: Ctx, connection_id: ConnectionId) -> Done:
     return Done("Whatsapp deleted.")
 
 
-@routes.post("/{connection_id}/media-upload", guard=admin, files=1)
+@routes.post("/{connection_id}/media-upload", guard=admin, files=1, repeatable=True)
 async def attach(ctx: Ctx, connection_id: ConnectionId, uploads: tuple[Upload, ...]) -> Done:
     """Attach a file to the greeting of a connection."""
     await connections.get(ctx.parts.database, ctx.company_id, connection_id)

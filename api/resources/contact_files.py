@@ -77,7 +77,7 @@ async def _pages(ctx: Ctx) -> AsyncIterator[list[tuple[str, str, str]]]:
         yield [(row.name, row.number, row.email) for row in rows]
 
 
-@routes.post("/contacts/importCsv", deadline=300.0, files=1)
+@routes.post("/contacts/importCsv", deadline=300.0, files=1, repeatable=True)
 async def import_file(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
     """Store the contacts of a CSV, XLSX or XLS file.
 
@@ -147,7 +147,7 @@ def people_of(saved: Sequence[SharedContact]) -> list[Person]:
     return list(found.values())
 
 
-@routes.post("/contacts/upload", deadline=300.0, files=1)
+@routes.post("/contacts/upload", deadline=300.0, files=1, repeatable=True)
 async def import_there(ctx: Ctx, uploads: tuple[Upload, ...]) -> ImportReport:
     """The same under the path that other clients use."""
     return await import_file(ctx, uploads)
@@ -163,7 +163,7 @@ async def ensure(ctx: Ctx, body: Entry) -> ContactView:
     return await ctx.parts.system.ask(EnsureContact(company_id=ctx.company_id, contact=new))
 
 
-@routes.post("/contactsImport")
+@routes.post("/contactsImport", repeatable=True)
 async def import_one(ctx: Ctx, body: Entry) -> ContactView:
     """One contact of an import with its tags, which are made when they are new."""
     try:

@@ -68,7 +68,7 @@ class UploadReport(msgspec.Struct, frozen=True):
     failed: list[LineError]
 
 
-@routes.post("/{contact_list_id}/upload", guard=admin, deadline=300.0, files=1)
+@routes.post("/{contact_list_id}/upload", guard=admin, deadline=300.0, files=1, repeatable=True)
 async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) -> UploadReport:
     """Fill a list from a CSV, XLSX or XLS file; numbers that it has already are passed over."""
     database, company_id = ctx.parts.database, ctx.company_id

@@ -64,7 +64,7 @@ async def leave_lanes(ctx: Ctx, ticket_id: TicketId) -> Done:
     return Done("Ticket tags removed")
 
 
-@routes.post("/tags/sync", missing="ERR_NO_CONTACT_FOUND")
+@routes.post("/tags/sync", missing="ERR_NO_CONTACT_FOUND", repeatable=True)
 async def tag_contact(ctx: Ctx, body: Tagging) -> ContactView:
     """Make these the tags of a contact."""
     contact_id = ContactId(body.contact_id)

@@ -31,7 +31,11 @@ BODIES: dict[str, Callable[[Company], Any]] = {
     "tagging.set_wallets": lambda c: {"wallets": [c.user_id]},
     "settings.write_installation": lambda c: {"value": "1"},
     "chats.say": lambda c: {"message": "hi"},
-    "company_book.create": lambda c: {"name": "New", "email": "first@new.test"},
+    "company_book.create": lambda c: {
+        "name": "New",
+        "email": "first@new.test",
+        "campaignsEnabled": False,
+    },
     "company_book.update": lambda c: {"name": "Renamed"},
     "flows.rename": lambda c: {"flowId": c.rows["flow_id"], "name": "g"},
     "flows.duplicate": lambda c: {"flowId": c.rows["flow_id"]},
@@ -135,7 +139,7 @@ async def call(world: World, endpoint: Endpoint, *, key: str = "", more: bytes =
         path = await _another(world, endpoint, path)
     body = _body(endpoint, company)
     if endpoint.uploads and endpoint.name not in BODIES and "send" not in endpoint.name:
-        line = f"name,number\nAna,55119{len(endpoint.path):08}\n"
+        line = f"name,number,tags\nAna,55119{len(endpoint.path):08},file\n"
         content = line.encode() if endpoint.noun in TABLES else PNG
         raw, kind = form("file", "upload", content + more, **FIELDS.get(endpoint.name, {}))
         headers |= kind
