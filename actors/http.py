@@ -1,8 +1,9 @@
 """The one outbound HTTP client: time-outs, bounded retries, circuit breaker, address guard.
 
 Two ways out. Configured origins (API bases) keep connections alive and may be anywhere, loopback
-included. Everything else is taken for a tenant's URL: it is connected to a checked public address
-only, on a connection of its own, and redirects are followed by hand and checked again.
+included. Everything else, and every URL that a company names, is connected to a checked public
+address only, on a connection of its own, and redirects are followed by hand and checked again.
+What becomes of a company's URLs opens no circuit but its own.
 """
 
 import random
@@ -21,18 +22,23 @@ from actors.addresses import Resolve, checked_address, checked_origin, resolve
 from actors.addresses import origin_of as origin_of
 from actors.breaker import Breaker, BreakerConfig
 from actors.connections import Connections, open_connections
+from storage.ids import CompanyId
 
 Hook = Callable[[], None]
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A call as data. `deadline` is for the whole exchange, in seconds."""
+    """A call as data. `deadline` is for the whole exchange, in seconds.
+
+    `named_by`: the company whose own URL this is. It is guarded, even on a configured origin.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     deadline: float = 20.0
+    named_by: CompanyId | None = None
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.url.partition('?')[0]})"
@@ -85,6 +91,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     breaker: BreakerConfig = BreakerConfig()
 
 
+_Circuit = tuple[CompanyId | None, Origin]
 _BREAKERS_KEPT: Final = 1000
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _SECRET_HEADERS: Final = frozenset(("authorization", "cookie", "proxy-authorization"))
@@ -103,7 +110,8 @@ class HttpClient:
         self._connections = connections
         self._resolve = resolver
         self._origins = {origin for url in config.origins if (origin := origin_of(url))}
-        self._breakers: OrderedDict[Origin, Breaker] = OrderedDict()
+        self._breakers: OrderedDict[_Circuit, Breaker] = OrderedDict()
+        self._breakers_of_companies: OrderedDict[_Circuit, Breaker] = OrderedDict()
 
     def is_configured(self, url: str) -> bool:
         """Whether `url` is on one of the configured origins."""
@@ -141,7 +149,7 @@ class HttpClient:
             result = await self._checked(exchange)
         if scope.cancelled_caught:
             result = exchange.failure("no answer before the deadline")
-            self._count(origin_of(exchange.url), result)
+            self._count(exchange, result)
         return result
 
     async def _checked(self, exchange: "_Exchange") -> HttpReply | HttpFailure:
@@ -154,10 +162,11 @@ class HttpClient:
     async def _hop(self, exchange: "_Exchange") -> HttpReply | HttpFailure:
         origin = origin_of(exchange.url)
         now = trio.current_time()
-        breaker = self._breakers.get(origin) if origin else None
+        named_by = exchange.request.named_by
+        breaker = self._circuits(named_by).get((named_by, origin)) if origin else None
         if breaker is not None and (wait := breaker.admit(now)):
             return HttpFailure(reason="circuit open", written=False, retry_after=wait)
-        if origin is not None and origin in self._origins:
+        if named_by is None and origin is not None and origin in self._origins:
             url = httpx.URL(exchange.url)
             async with self._connections.kept(origin) as transport:
                 result = await exchange.run(transport, url, host=url.netloc)
@@ -165,7 +174,7 @@ class HttpClient:
         else:
             result = await self._guarded_hop(exchange)
             exchange.may_redirect = True
-        self._count(origin, result)
+        self._count(exchange, result)
         return result
 
     async def _guarded_hop(self, exchange: "_Exchange") -> HttpReply | HttpFailure:
@@ -185,18 +194,24 @@ class HttpClient:
                 sni=origin.host,
             )
 
-    def _count(self, origin: Origin | None, result: HttpReply | HttpFailure) -> None:
+    def _circuits(self, named_by: CompanyId | None) -> OrderedDict[_Circuit, Breaker]:
+        """Apart, so that a company cannot have the others' forgotten either."""
+        return self._breakers if named_by is None else self._breakers_of_companies
+
+    def _count(self, exchange: "_Exchange", result: HttpReply | HttpFailure) -> None:
+        origin, named_by = origin_of(exchange.url), exchange.request.named_by
         if origin is None or (isinstance(result, HttpFailure) and result.blocked):
             return
-        breaker = self._breakers.pop(origin, None)
+        breakers = self._circuits(named_by)
+        breaker = breakers.pop((named_by, origin), None)
         bad = isinstance(result, HttpFailure) or result.status >= 500
         if not bad:
             return  # a healthy origin keeps no breaker
         breaker = breaker or Breaker(self._config.breaker)
         breaker.failed(trio.current_time())
-        self._breakers[origin] = breaker
-        if len(self._breakers) > _BREAKERS_KEPT:
-            self._breakers.popitem(last=False)
+        breakers[named_by, origin] = breaker
+        if len(breakers) > _BREAKERS_KEPT:
+            breakers.popitem(last=False)
 
 
 class _Exchange:

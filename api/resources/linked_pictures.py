@@ -23,7 +23,7 @@ async def linked_picture(ctx: Ctx, url: str, caption: str) -> tuple[OutMedia, St
     that is too large.
     """
     limit = min(LARGEST, ctx.parts.settings.upload_limit)
-    request = HttpRequest(method="GET", url=url.strip(), deadline=FETCHING)
+    request = HttpRequest(method="GET", url=url.strip(), deadline=FETCHING, named_by=ctx.company_id)
     reply = await ctx.parts.http.call(request, limit=limit)
     if isinstance(reply, HttpFailure):
         raise Invalid(Detail("$.url", "not allowed" if reply.blocked else "no answer"))

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from actors import addresses
+from actors.breaker import BreakerConfig
 from actors.http import (
     HttpClient,
     HttpConfig,
@@ -14,7 +15,8 @@ from actors.http import (
     HttpReply,
     open_http_client,
 )
-from tests.actors.loopback import http_server, raw_server
+from storage.ids import CompanyId
+from tests.actors.loopback import Answer, Request, http_server, raw_server
 from tests.actors.test_http import client_for, get, ok, post
 
 Names = dict[str, list[str]]
@@ -153,3 +155,48 @@ async def test_a_name_that_does_not_resolve_is_worth_another_try() -> None:
     assert isinstance(reply, HttpFailure)
     assert not reply.written
     assert not reply.blocked
+
+
+async def test_a_companys_own_url_is_guarded_on_a_configured_origin_too() -> None:
+    async with http_server(ok) as canary, client_for(canary.base) as client:
+        reply = await client.call(get(f"{canary.base}/x", named_by=CompanyId(1)))
+        assert isinstance(reply, HttpFailure)
+        assert reply.blocked
+        assert canary.connections == 0
+        assert isinstance(await client.call(get(canary.base)), HttpReply)
+
+
+async def test_a_redirect_of_a_companys_url_does_not_lead_to_a_configured_origin(
+    public_loopback: None,
+) -> None:
+    async with http_server(ok) as canary:
+        closed = canary.base.replace("127.0.0.1", "127.0.0.2")
+
+        async def handler(stream: trio.SocketStream) -> None:
+            await stream.receive_some(65536)
+            head = f"HTTP/1.1 302 Found\r\nlocation: {closed}/\r\ncontent-length: 0\r\n\r\n"
+            await stream.send_all(head.encode())
+
+        async with raw_server(handler) as base, client_for(closed) as client:
+            reply = await client.call(get(base, named_by=CompanyId(1)))
+    assert isinstance(reply, HttpFailure)
+    assert reply.blocked
+    assert canary.connections == 0
+
+
+async def test_what_becomes_of_a_companys_url_opens_no_circuit_but_its_own(
+    public_loopback: None,
+) -> None:
+    async def failing(_request: Request) -> Answer:
+        return Answer(status=503)
+
+    breaker = BreakerConfig(failures=3)
+    async with http_server(failing) as far, client_for(far.base, breaker=breaker) as client:
+        for _ in range(3):
+            assert isinstance(await client.call(get(far.base, named_by=CompanyId(1))), HttpReply)
+        stopped = await client.call(get(far.base, named_by=CompanyId(1)))
+        assert isinstance(stopped, HttpFailure)
+        assert stopped.reason == "circuit open"
+        for named_by in (CompanyId(2), None):
+            reply = await client.call(get(far.base, named_by=named_by))
+            assert isinstance(reply, HttpReply), named_by

@@ -285,6 +285,7 @@ async def test_a_picture_by_its_address_is_sent_once_and_its_ticket_closed(
 @pytest.mark.parametrize(
     "url",
     [
+        "http://127.0.0.1:9/on-the-configured-origin",
         "http://127.0.0.1/a.png",
         "http://[::1]/a.png",
         "http://169.254.169.254/latest/meta-data",
