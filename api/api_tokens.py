@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 
 from actors.configuration import SnapshotCache
 from actors.events import RecordChanged
-from api.errors import Forbidden, PaymentRequired, TokenRefused, TooManyRequests
+from api.errors import Detail, Forbidden, Invalid, PaymentRequired, TokenRefused, TooManyRequests
 from api.principal import Principal
-from api.rate_limits import RateLimit
+from api.rate_limits import RateLimit, network_of
 from api.webhooks.doors import Doors
 from storage import api_tokens, users
 from storage.api_tokens import PREFIX, ApiToken
@@ -26,6 +26,9 @@ from storage.ids import CompanyId, ConnectionId, UserId
 NOUN = "api_token"
 OF_CONNECTIONS = frozenset(("messages:send", "numbers:check"))
 """What a connection's own token is good for."""
+
+SHORTEST = 32
+"""Characters of a connection's token that a person chooses."""
 
 _LONGEST = 512
 _KEPT = 10_000
@@ -56,6 +59,7 @@ class ApiTokens:
         self._clock = clock
         self._uses = RateLimit(burst=per_minute, rate=per_minute / 60)
         self._guesses = RateLimit(burst=50, rate=50 / 900)
+        self._choices = RateLimit(burst=20, rate=20 / 3600)
         self._known: OrderedDict[bytes, ApiToken] = OrderedDict()
         self._touched: OrderedDict[int, float] = OrderedDict()
         self._generation = 0
@@ -68,7 +72,8 @@ class ApiTokens:
         """
         if token.startswith("eyJ"):  # a login's token: no guess, but no program's either
             raise TokenRefused
-        if (seconds := self._guesses.wait(address)) > 0:
+        place = network_of(address)
+        if (seconds := self._guesses.wait(place)) > 0:
             raise TooManyRequests(retry_after=seconds)
         known = len(token) <= _LONGEST
         if known and token.startswith(PREFIX):
@@ -81,7 +86,7 @@ class ApiTokens:
                 OF_CONNECTIONS,
                 connection_id=door.connection_id,
             )
-        self._guesses.take(address)
+        self._guesses.take(place)
         raise TokenRefused
 
     def headers(self, principal: Principal) -> tuple[tuple[str, str], ...]:
@@ -92,6 +97,18 @@ class ApiTokens:
             ("ratelimit-remaining", str(max(int(left), 0))),
             ("ratelimit-reset", str(math.ceil((full - left) / full * 60))),
         )
+
+    def choose(self, company_id: CompanyId, token: str) -> None:
+        """Check a token that a person chose for a connection.
+
+        Whether it is taken tells of other companies: it must be too long to guess. Raises Invalid,
+        TooManyRequests for a company that tries many.
+        """
+        if len(token) < SHORTEST:
+            raise Invalid(Detail("$.token", f"at least {SHORTEST} characters"))
+        if (seconds := self._choices.wait(str(company_id))) > 0:
+            raise TooManyRequests(retry_after=seconds)
+        self._choices.take(str(company_id))
 
     def use(self, principal: Principal, times: int) -> None:
         """Count what one request does more often than once. Raises TooManyRequests."""

@@ -12,7 +12,7 @@ from actors.tickets.commands import CloseTickets
 from api.endpoint import Ctx, Named, Routes, Short, Upload, admin, manages_connections
 from api.endpoint.coverage import require
 from api.endpoint.uploads import stored
-from api.errors import Detail, Invalid
+from api.errors import Detail, Forbidden, Invalid
 from storage import connections, tickets
 from storage.connections import Connection, ConnectionPatch, ConnectionSecrets
 from storage.ids import ConnectionId
@@ -112,7 +112,7 @@ async def create(ctx: Ctx, body: Body) -> ConnectionView:
     """Add a connection; its own webhook address is made with it."""
     if body.name is UNSET or not body.name.strip():
         raise Invalid(Detail("$.name", "missing"))
-    patch, given = _split(body)
+    patch, given = _split(ctx, body)
     if patch.channel is UNSET:
         patch = msgspec.structs.replace(patch, channel="whatsapp")
     kept = _merged(ConnectionSecrets(webhook_token=random.token_urlsafe(24)), given)
@@ -131,7 +131,7 @@ async def create(ctx: Ctx, body: Body) -> ConnectionView:
 @routes.put("/{connection_id}", guard=manages_connections)
 async def update(ctx: Ctx, connection_id: ConnectionId, body: Body) -> ConnectionView:
     """Change a connection; masked secrets that come back are left as they are."""
-    patch, given = _split(body)
+    patch, given = _split(ctx, body)
     patch = msgspec.structs.replace(patch, channel=UNSET)  # views show the network in its place
     return await _change(ctx, connection_id, patch, given)
 
@@ -254,11 +254,18 @@ async def _secrets(ctx: Ctx, connection_id: ConnectionId) -> ConnectionSecrets:
     )
 
 
-def _split(body: Change) -> tuple[ConnectionPatch, dict[str, str]]:
-    """Configuration and secrets apart; a secret that is masked or empty was not changed."""
+def _split(ctx: Ctx, body: Change) -> tuple[ConnectionPatch, dict[str, str]]:
+    """Configuration and secrets apart; a secret that is masked or empty was not changed.
+
+    Raises Forbidden for an agent who sets the token: with it programs act as any agent.
+    """
     values = msgspec.structs.asdict(body)
     given = {name: values.pop(name) for name in _SECRETS}
     secrets = {n: v for n, v in given.items() if isinstance(v, str) and v and not is_masked(v)}
+    if "token" in secrets:
+        if not ctx.principal.is_admin:
+            raise Forbidden
+        ctx.parts.api_tokens.choose(ctx.company_id, secrets["token"])
     kind = values.pop("channel_type")
     for name in (kind, values["channel"]):
         if isinstance(name, str) and name in _SIMPLE:

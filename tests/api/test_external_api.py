@@ -7,7 +7,9 @@ import pytest
 import trio
 
 from actors.http import HttpClient, HttpFailure, HttpReply, HttpRequest
+from api.api_tokens import SHORTEST
 from api.endpoint.forms import MOST_FILES
+from api.errors import TokenRefused, TooManyRequests
 from api.resources.number_checks import formatted
 from storage import api_usages
 from tests.api.conftest import Company, World
@@ -108,6 +110,9 @@ async def test_files_are_sent_with_the_body_as_caption(world: World):
     assert (await texts(world, world.a, answer))[0] == ("the bill", True)
 
 
+OTHER_TOKEN = "another-token-that-nobody-can-guess"
+
+
 def medias(count: int) -> dict[str, Any]:
     """A form that sends as many files."""
     form = f'--x\r\nContent-Disposition: form-data; name="number"\r\n\r\n{NUMBER}\r\n' + "".join(
@@ -171,10 +176,10 @@ async def test_a_token_that_was_replaced_opens_nothing_any_more(world: World):
     body = {"number": NUMBER, "body": "x"}
     assert (await send(world, world.a.api_token, body)).status == 200
     path = f"/whatsapp/{world.a.connection_id}"
-    changed = await world.call("PUT", path, {"token": "another token"}, token=world.a.admin)
+    changed = await world.call("PUT", path, {"token": OTHER_TOKEN}, token=world.a.admin)
     assert changed.status == 200
     assert (await send(world, world.a.api_token, body)).status == 403
-    assert (await send(world, "another token", body)).status == 200
+    assert (await send(world, OTHER_TOKEN, body)).status == 200
 
 
 @pytest.mark.parametrize("environment", [{"API_RATE_PER_MINUTE": "3"}])
@@ -191,6 +196,32 @@ async def test_the_limit_is_told_and_kept_per_connection(world: World):
     assert int(over.headers["retry-after"]) >= 1
     assert over.headers["ratelimit-remaining"] == "0"
     assert (await send(world, world.b.api_token, body)).status == 200
+
+
+async def test_a_chosen_token_is_long_an_admins_and_no_oracle(world: World):
+    path = f"/whatsapp/{world.a.connection_id}"
+
+    async def choose(token: str, who: str) -> int:
+        return (await world.call("PUT", path, {"token": token}, token=who)).status
+
+    await world.call(
+        "PUT", f"/users/{world.a.user_id}", {"allowConnections": "enabled"}, token=world.a.admin
+    )
+    assert await choose(OTHER_TOKEN, world.a.user) == 403
+    assert (await world.call("PUT", path, {"name": "n"}, token=world.a.user)).status == 200
+    for short in ("loja2024", world.b.api_token, "x" * (SHORTEST - 1)):
+        assert await choose(short, world.a.admin) == 400
+    statuses = [await choose(f"{OTHER_TOKEN} {n}", world.a.admin) for n in range(21)]
+    assert statuses == [200] * 20 + [429]
+
+
+async def test_a_network_guesses_as_one(world: World):
+    tokens = world.app.parts.api_tokens
+    for n in range(50):
+        with pytest.raises(TokenRefused):
+            await tokens.authenticate(f"guess {n}", f"2001:db8::{n}")
+    with pytest.raises(TooManyRequests):
+        await tokens.authenticate("guess", "2001:db8::ffff")
 
 
 async def test_guessing_tokens_is_slowed_down(world: World):
