@@ -12,7 +12,7 @@ from actors.tickets.commands import CreateTicket, SendMessage
 from api.endpoint import Ctx, Id, Routes
 from api.errors import Detail, Forbidden, Invalid
 from api.resources.asking import ask, send_key
-from api.resources.messages import Quoted
+from api.resources.messages import Quoted, visible_quote
 from api.resources.visibility import viewer, visible_message, visible_ticket
 from storage import contacts
 from storage.ids import ContactId, DepartmentId, MessageId, TicketId
@@ -42,6 +42,7 @@ async def forward(ctx: Ctx, body: Forward) -> MessageView:
     if body.sign_message and isinstance(content, OutText):
         text = await _signed(ctx, text)
         content = OutText(body=text)
+    quoted = await visible_quote(ctx, body.quoted)
     ticket = await _target(ctx, body)
     command = SendMessage(
         company_id=ctx.company_id,
@@ -51,7 +52,7 @@ async def forward(ctx: Ctx, body: Forward) -> MessageView:
         content=content,
         body=text,
         file=file,
-        quoted_message_id=None if body.quoted is None else MessageId(body.quoted.id),
+        quoted_message_id=quoted,
         forwarded=True,
         key=send_key(ctx),
     )

@@ -167,7 +167,7 @@ async def _send(
     file: StoredFile | None,
     place: int,
 ) -> MessageView:
-    quoted = None if body.quoted is None else MessageId(body.quoted.id)
+    quoted = await visible_quote(ctx, body.quoted)
     if body.is_private:
         note = WriteNote(
             **_address(ticket),
@@ -189,6 +189,13 @@ async def _send(
         key=send_key(ctx, place),
     )
     return await ask(ctx, command)
+
+
+async def visible_quote(ctx: Ctx, quoted: Quoted | None) -> MessageId | None:
+    """The message that is answered: a quote shows it. Raises NotFound or Forbidden."""
+    if quoted is None:
+        return None
+    return (await visible_message(ctx, MessageId(quoted.id))).id
 
 
 def _address(row: Ticket | Message) -> dict[str, Any]:

@@ -54,6 +54,31 @@ async def test_what_cannot_be_passed_on_is_refused_and_nothing_is_opened(world: 
     assert await world.rows_of(world.a) == before
 
 
+async def test_nobody_quotes_what_is_hidden_from_him(world: World):
+    a = world.a
+    limits = {"allTicket": "disable", "allHistoric": "disabled", "queueIds": []}
+    await world.call("PUT", f"/users/{a.user_id}", limits, token=a.admin)
+    hidden = {"status": "closed", "queueId": a.department_id, "userId": a.admin_id}
+    await world.call("PUT", f"/tickets/{a.ticket_id}", hidden, token=a.admin)
+    mine = {"contactId": a.contact_id, "userId": a.user_id, "status": "open"}
+    ticket_id = (await world.call("POST", "/tickets", mine, token=a.user)).json()["id"]
+    quoted = {"quotedMsg": {"id": a.message_id}}
+    own = await world.call("POST", f"/messages/{ticket_id}", {"body": "mine"}, token=a.user)
+    for path, body in (
+        (f"/messages/{ticket_id}", {"body": "note", "isPrivate": True}),
+        (f"/messages/{ticket_id}", {"body": "text"}),
+        ("/message/forward", {"messageId": own.json()["id"], "ticketId": ticket_id}),
+    ):
+        refused = await world.call("POST", path, body | quoted, token=a.user)
+        assert refused.status == 403, path
+        assert b"hello a" not in refused.body
+        allowed = await world.call("POST", path, body | quoted, token=a.admin)
+        assert (allowed.status, allowed.json()["quotedMsg"]["body"]) == (200, "hello a"), path
+    foreign = {"body": "text", "quotedMsg": {"id": world.b.message_id}}
+    refused = await world.call("POST", f"/messages/{ticket_id}", foreign, token=a.admin)
+    assert refused.status == 404
+
+
 async def test_nobody_forwards_out_of_or_into_a_colleagues_ticket(world: World):
     opened = {"status": "open", "userId": world.a.admin_id}
     await world.call("PUT", f"/tickets/{world.a.ticket_id}", opened, token=world.a.admin)
