@@ -15,7 +15,7 @@ from storage.contacts import (
     contact_wallets,
     contacts,
 )
-from storage.database import Database
+from storage.database import Statements
 from storage.ids import CompanyId, ContactId, TagId, UserId
 from storage.json_rows import document, rows_of
 from storage.metadata import columns_of
@@ -78,7 +78,7 @@ _c = contacts.c
 
 
 async def page(
-    database: Database,
+    source: Statements,
     company_id: CompanyId,
     wanted: ContactFilter,
     *,
@@ -93,7 +93,7 @@ async def page(
         del values["before"]
         values |= {"after_name": last[0], "after_id": last[1]}
     query = _page(frozenset(values))
-    rows = _DECODER.decode(await database.value(query, **query.chosen(values)))
+    rows = _DECODER.decode(await source.value(query, **query.chosen(values)))
     shown = rows.contacts[: wanted.page_size]
     if shown:
         marks.keep(question, wanted.page, (shown[-1].name, shown[-1].id))

@@ -10,6 +10,7 @@ from storage import contact_lists
 from storage.contact_lists import ContactFilter, ContactRows
 from storage.contacts import ContactPatch
 from storage.contacts import CustomField as StoredField
+from storage.database import Statements
 from storage.errors import NotFound
 from storage.ids import ContactId, TagId, UserId
 from storage.snapshots import CompanySnapshot
@@ -98,11 +99,8 @@ async def list_names(ctx: Ctx, query: NameQuery) -> list[ContactView]:
 @routes.get("/{contact_id}")
 async def show(ctx: Ctx, contact_id: ContactId) -> ContactView:
     """Show a contact with its fields, tags and wallets."""
-    wanted = ContactFilter(contact_id=contact_id)
-    rows = await contact_lists.page(ctx.parts.database, ctx.company_id, wanted)
-    if not rows.contacts:
-        raise NotFound
-    return (await _shown(ctx, rows))[0]
+    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
+    return await read(ctx.parts.database, contact_id, snapshot)
 
 
 @routes.post()
@@ -175,6 +173,15 @@ async def remove(ctx: Ctx, contact_id: ContactId) -> Removed:
 async def _patched(ctx: Ctx, contact_id: ContactId, patch: ContactPatch) -> ContactView:
     command = UpdateContact(company_id=ctx.company_id, contact_id=contact_id, patch=patch)
     return await ctx.parts.system.ask(command)
+
+
+async def read(source: Statements, contact_id: ContactId, snapshot: CompanySnapshot) -> ContactView:
+    """The contact as `source` sees it, a transaction what it wrote. Raises NotFound."""
+    wanted = ContactFilter(contact_id=contact_id)
+    found = contacts_shown(await contact_lists.page(source, snapshot.company_id, wanted), snapshot)
+    if not found:
+        raise NotFound
+    return found[0]
 
 
 async def _shown(ctx: Ctx, rows: ContactRows) -> list[ContactView]:

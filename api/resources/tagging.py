@@ -9,6 +9,7 @@ from api.resources import contacts as contact_book
 from api.resources.visibility import visible_ticket
 from api.ticket_lists import one_shown
 from storage import contacts, tags, ticket_lists
+from storage.database import Tx
 from storage.ids import ContactId, TagId, TicketId, UserId
 from storage.tickets import Ticket
 from storage.views import ContactView, TicketView
@@ -46,21 +47,26 @@ class ContactTags(msgspec.Struct, frozen=True):
 async def put_in_lane(ctx: Ctx, ticket_id: TicketId, tag_id: TagId) -> TicketView:
     """Put a tag on a ticket; a lane takes the place of the lane it was in."""
     ticket = await visible_ticket(ctx, str(ticket_id))
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         tag = await tags.rows.get(tx, ctx.company_id, tag_id)
         if tag.kanban:
             await tags.leave_lanes(tx, ctx.company_id, ticket.id)
         await tags.add_to_ticket(tx, ctx.company_id, ticket.id, tag_id)
-    return await _told(ctx, ticket)
+        view = await _told(tx, ctx, ticket)
+    await _wake(ctx, ticket.contact_id)
+    return view
 
 
 @routes.delete("/ticket-tags/{ticket_id}", missing="ERR_NO_TICKET_FOUND")
 async def leave_lanes(ctx: Ctx, ticket_id: TicketId) -> Done:
     """Take a ticket out of its lane; its other tags stay."""
     ticket = await visible_ticket(ctx, str(ticket_id))
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await tags.leave_lanes(tx, ctx.company_id, ticket.id)
-    await _told(ctx, ticket)
+        await _told(tx, ctx, ticket)
+    await _wake(ctx, ticket.contact_id)
     return Done("Ticket tags removed")
 
 
@@ -69,10 +75,13 @@ async def tag_contact(ctx: Ctx, body: Tagging) -> ContactView:
     """Make these the tags of a contact."""
     contact_id = ContactId(body.contact_id)
     chosen = tuple(TagId(tag.id) for tag in body.tags)
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await contacts.get(tx, ctx.company_id, contact_id)
         await tags.set_of_contact(tx, ctx.company_id, contact_id, chosen)
-    return await _renewed(ctx, contact_id)
+        view = await _renewed(tx, ctx, contact_id)
+    await _wake(ctx, contact_id)
+    return view
 
 
 @routes.delete("/tags-contacts/{tag_id}/{contact_id}", missing="ERR_NO_TAG_FOUND")
@@ -81,11 +90,13 @@ async def untag_contact(ctx: Ctx, tag_id: TagId, contact_id: ContactId) -> Done:
     database, company_id = ctx.parts.database, ctx.company_id
     await tags.rows.get(database, company_id, tag_id)
     await contacts.get(database, company_id, contact_id)
-    staying = [tag for tag in await tags.of_contact(database, company_id, contact_id)]
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with database.begin(company_id) as tx:
-        kept = tuple(tag for tag in staying if tag != tag_id)
+        had = await tags.of_contact(tx, company_id, contact_id)
+        kept = tuple(tag for tag in had if tag != tag_id)
         await tags.set_of_contact(tx, company_id, contact_id, kept)
-    await _renewed(ctx, contact_id)
+        await _renewed(tx, ctx, contact_id)
+    await _wake(ctx, contact_id)
     return Done("Tag removed")
 
 
@@ -102,30 +113,32 @@ async def list_of_contact(ctx: Ctx, contact_id: ContactId) -> ContactTags:
 async def set_wallets(ctx: Ctx, contact_id: ContactId, body: Wallets) -> ContactView:
     """Make these users the ones whose customer a contact is."""
     given = [UserId(w.id if isinstance(w, Tagged) else w) for w in body.wallets or ()]
+    await ctx.snapshot()  # before the transaction: the view then needs no second connection
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         await contacts.get(tx, ctx.company_id, contact_id)
         await contacts.set_wallets(tx, ctx.company_id, contact_id, given)
-    return await _renewed(ctx, contact_id)
-
-
-async def _renewed(ctx: Ctx, contact_id: ContactId) -> ContactView:
-    """The contact as it is now, told to browsers and to whoever decides for its tickets."""
-    view = await contact_book.show(ctx, contact_id)
-    async with ctx.parts.database.begin(ctx.company_id) as tx:
-        tx.publish(ContactChanged(company_id=ctx.company_id, contact=view))
+        view = await _renewed(tx, ctx, contact_id)
     await _wake(ctx, contact_id)
     return view
 
 
-async def _told(ctx: Ctx, ticket: Ticket) -> TicketView:
-    snapshot = await ctx.parts.snapshots.current(ctx.company_id)
-    shown = await ticket_lists.one(ctx.parts.database, ctx.company_id, ticket.id)
-    view = one_shown(shown, snapshot)
-    async with ctx.parts.database.begin(ctx.company_id) as tx:
-        tx.publish(TicketChanged(company_id=ctx.company_id, ticket=view))
-    await _wake(ctx, ticket.contact_id)
+async def _renewed(tx: Tx, ctx: Ctx, contact_id: ContactId) -> ContactView:
+    """The contact as `tx` leaves it, told to browsers with the change itself.
+
+    A list's count holds until the company has a new event (`storage.ticket_lists.counts`).
+    """
+    view = await contact_book.read(tx, contact_id, await ctx.snapshot())
+    tx.publish(ContactChanged(company_id=ctx.company_id, contact=view))
+    return view
+
+
+async def _told(tx: Tx, ctx: Ctx, ticket: Ticket) -> TicketView:
+    """The ticket as `tx` leaves it, told to browsers with the change itself."""
+    view = one_shown(await ticket_lists.one(tx, ctx.company_id, ticket.id), await ctx.snapshot())
+    tx.publish(TicketChanged(company_id=ctx.company_id, ticket=view))
     return view
 
 
 async def _wake(ctx: Ctx, contact_id: ContactId) -> None:
+    """Have whoever decides for the contact's tickets read it again."""
     await ctx.parts.system.tell(ContactRenewed(company_id=ctx.company_id, contact_id=contact_id))

@@ -12,7 +12,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 from storage.bookmarks import Bookmarks
 from storage.commit_tables import company_stream
 from storage.contacts import Contact, contacts
-from storage.database import Database
+from storage.database import Database, Statements
 from storage.ids import CompanyId, TagId, TicketId
 from storage.json_rows import AnySelect, document, rows_of
 from storage.metadata import columns_of
@@ -130,13 +130,13 @@ async def page(
     )
 
 
-async def one(database: Database, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
+async def one(source: Statements, company_id: CompanyId, ticket_id: TicketId) -> TicketRows:
     """One ticket of the company with its contact and tags, whoever may see it."""
-    return await _some(database, company_id, [ticket_id])
+    return await _some(source, company_id, [ticket_id])
 
 
-async def _some(database: Database, company_id: CompanyId, ids: list[TicketId]) -> TicketRows:
-    return _ROWS.decode(await database.value(_SOME, company=company_id, tickets=ids))
+async def _some(source: Statements, company_id: CompanyId, ids: list[TicketId]) -> TicketRows:
+    return _ROWS.decode(await source.value(_SOME, company=company_id, tickets=ids))
 
 
 def _id(name: str) -> sa.BindParameter[int]:
