@@ -18,7 +18,7 @@ from actors.events import RecordChanged, UserChanged, UserLoggedIn, UserRemoved
 from api.errors import Forbidden, PaymentRequired, Unauthorized
 from api.passwords import Passwords
 from api.principal import Principal
-from api.rate_limits import LoginThrottle, network_of
+from api.rate_limits import LoginThrottle
 from api.settings import Settings
 from api.tokens import AccessClaims, Clock, ExpiredToken, InvalidToken, RefreshClaims, Tokens, now
 from api.working_hours import within_hours, zone
@@ -95,7 +95,7 @@ class Auth:
         try:
             login = await users.login_by_email(self._database, account)
             hashed = login.password_hash if login else None
-            matches = await self.passwords.verify(password, hashed, network_of(address))
+            matches = await self.passwords.verify(password, hashed, address)
         except Exception:
             self._throttle.undecided(account, address)
             raise

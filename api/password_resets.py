@@ -48,7 +48,7 @@ async def use(parts: Parts, email: str, token: str, password: str, address: str)
         raise ResetInvalid
     if found.expired:
         raise ResetExpired
-    hashed = await parts.auth.passwords.hash(password)
+    hashed = await parts.auth.passwords.hash(password, address)
     company_id, user_id = found.company_id, found.user_id
     act = parts.audit.person(company_id, user_id, "passwords", "reset", address)
     with acting(act):

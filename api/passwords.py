@@ -1,19 +1,27 @@
 """Passwords: bcrypt, computed in threads of their own number so that logins cannot take all."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import bcrypt
 import trio
 
 from api.errors import TooManyRequests
+from api.rate_limits import network_of
+
+T = TypeVar("T")
 
 _LIMIT = 72  # bcrypt reads no more; longer passwords are cut there, as clients of bcrypt expect
 _PATIENCE = 5.0
 
 
 class Passwords:
-    """Hashes and verifies; at most `at_once` computations run side by side."""
+    """Hashes and verifies; at most `at_once` computations run side by side.
+
+    Each `address` is served one at a time: who sends many waits behind the own ones, others do not.
+    Both raise TooManyRequests after five seconds of waiting. Without an address it is ourselves.
+    """
 
     def __init__(self, rounds: int, at_once: int = 2) -> None:
         self._rounds = rounds
@@ -21,26 +29,21 @@ class Passwords:
         self._turns: dict[str, trio.Lock] = {}
         self._nobody = bcrypt.hashpw(b"nobody", bcrypt.gensalt(rounds)).decode()
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, address: str = "") -> str:
         """A salted hash to store."""
-        return await trio.to_thread.run_sync(
-            lambda: bcrypt.hashpw(_bytes(password), bcrypt.gensalt(self._rounds)).decode(),
-            limiter=self._limiter,
-        )
+        salt = bcrypt.gensalt(self._rounds)
+        return await self._run(address, lambda: bcrypt.hashpw(_bytes(password), salt).decode())
 
-    async def verify(self, password: str, hashed: str | None, place: str) -> bool:
-        """Whether `password` is the hash's; without a hash it takes as long and says no.
+    async def verify(self, password: str, hashed: str | None, address: str) -> bool:
+        """Whether `password` is the hash's; without a hash it takes as long and says no."""
+        stored = hashed or self._nobody
+        return await self._run(address, lambda: _matches(password, stored) and hashed is not None)
 
-        Each `place` (a network address) is served one at a time: who sends many waits behind the
-        own ones, others do not. Raises TooManyRequests after five seconds of waiting.
-        """
+    async def _run(self, address: str, work: Callable[[], T]) -> T:
         try:
             with trio.fail_after(_PATIENCE):  # what runs already is not interrupted
-                async with self._turn(place):
-                    return await trio.to_thread.run_sync(
-                        lambda: _matches(password, hashed or self._nobody) and hashed is not None,
-                        limiter=self._limiter,
-                    )
+                async with self._turn(network_of(address)):
+                    return await trio.to_thread.run_sync(work, limiter=self._limiter)
         except trio.TooSlowError as error:
             raise TooManyRequests(retry_after=_PATIENCE) from error
 

@@ -104,7 +104,7 @@ async def create(ctx: Ctx, body: CompanyBody) -> CompanyView:
     values: dict[str, Any] = _values(body) | {"name": body.name.strip()}
     new = NewCompany(**values)
     password = body.password or secrets.token_urlsafe(24)
-    hashed = await ctx.parts.auth.passwords.hash(password)
+    hashed = await ctx.parts.auth.passwords.hash(password, ctx.request.client)
     first = NewUser(name="Admin", email=new.email, password_hash=hashed, profile="admin")
     chosen = {} if body.campaigns_enabled is UNSET else _campaigns(enabled=body.campaigns_enabled)
     founded = await founding.create_company(ctx.parts.database, new, first, chosen)
@@ -205,7 +205,9 @@ async def _login(
     if email is UNSET and not body.password:
         return None
     passwords = ctx.parts.auth.passwords
-    hashed = await passwords.hash(body.password) if body.password else UNSET
+    hashed: str | UnsetType = UNSET
+    if body.password:
+        hashed = await passwords.hash(body.password, ctx.request.client)
     return found.id, UserPatch(email=email, password_hash=hashed)
 
 

@@ -98,7 +98,7 @@ async def _found(ctx: PublicCtx, body: SignUp) -> Founded:
     days = await _trial_days(ctx, plan)
     today = datetime.now(zone(new.timezone)).date() + timedelta(days=days)
     due = datetime(today.year, today.month, today.day, tzinfo=UTC)
-    hashed = await ctx.parts.auth.passwords.hash(body.password)
+    hashed = await ctx.parts.auth.passwords.hash(body.password, ctx.request.client)
     admin = NewUser(name=body.name.strip() or company_name, email=new.email, password_hash=hashed)
     new = msgspec.structs.replace(new, due_date=due)
     with acting(ctx.parts.audit.person(None, None, "sign_ups", "sign_up", ctx.request.client)):

@@ -117,7 +117,7 @@ async def create(ctx: Ctx, body: Body) -> UserView:
     new = NewUser(
         name=str(patch.name),
         email=str(patch.email),
-        password_hash=await ctx.parts.auth.passwords.hash(password),
+        password_hash=await ctx.parts.auth.passwords.hash(password, ctx.request.client),
         profile="user" if patch.profile is UNSET else patch.profile,
         department_ids=departments,
     )
@@ -143,7 +143,7 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
     if password:
         check_password(password)
         patch = msgspec.structs.replace(
-            patch, password_hash=await ctx.parts.auth.passwords.hash(password)
+            patch, password_hash=await ctx.parts.auth.passwords.hash(password, ctx.request.client)
         )
     await check_rank(ctx, user_id)
     await ctx.snapshot()  # before the transaction: the view then needs no second connection

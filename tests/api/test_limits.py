@@ -125,6 +125,7 @@ async def test_who_sends_many_passwords_waits_behind_the_own_ones(monkeypatch: p
         await trio.testing.wait_all_tasks_blocked()
         with trio.fail_after(20):
             assert await passwords.verify("quick", "hash", "192.0.2.1")
+            assert await passwords.hash("quick", "192.0.2.1")
         assert slow.going <= 1
         slow.go.set()
     assert passwords._turns == {}
@@ -144,6 +145,8 @@ async def test_who_waits_too_long_is_told_to_come_again(
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(TooManyRequests):
             await passwords.verify("quick", "hash", "192.0.2.9")
+        with pytest.raises(TooManyRequests):
+            await passwords.hash("quick", "192.0.2.9")
         slow.go.set()
     assert matched == [True]  # what had begun is carried through
     assert passwords._turns == {}
