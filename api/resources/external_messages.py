@@ -18,7 +18,9 @@ from api.resources.linked_pictures import linked_picture
 from api.resources.messages import Quoted
 from storage import api_usages
 from storage.connections import Connection, network
+from storage.conversations import message_by_key
 from storage.ids import ConnectionId, ContactId, DepartmentId, MessageId, TicketId, UserId
+from storage.messages import Message
 from storage.snapshots import CompanySnapshot
 from storage.views import MessageView
 
@@ -74,7 +76,7 @@ async def send(ctx: Ctx, body: ExternalMessage, uploads: tuple[Upload, ...]) -> 
             found.append((content, caption, file))
         return found
 
-    return await _delivered(ctx, body, contents)
+    return await _delivered(ctx, body, max(len(uploads), 1), contents)
 
 
 class LinkedImage(msgspec.Struct, kw_only=True, rename="camel"):
@@ -100,13 +102,20 @@ async def send_linked(ctx: Ctx, body: LinkedImage) -> Sent:
         content, file = await linked_picture(ctx, body.url, text)
         return [(content, text, file)]
 
-    return await _delivered(ctx, whole, contents)
+    return await _delivered(ctx, whole, 1, contents)
 
 
 async def _delivered(
-    ctx: Ctx, body: ExternalMessage, contents: Callable[[str], Awaitable[list[Content]]]
+    ctx: Ctx,
+    body: ExternalMessage,
+    count: int,
+    contents: Callable[[str], Awaitable[list[Content]]],
 ) -> Sent:
-    """Find or make contact and ticket, then store an order for each content."""
+    """Find or make contact and ticket, then store an order for each of `count` contents.
+
+    What was sent before under this request's key is answered from: only the rest is sent, to the
+    same ticket, and counted.
+    """
     if body.no_register:
         raise NotAvailable
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
@@ -115,19 +124,22 @@ async def _delivered(
     text = _signed(body, snapshot)
     if body.department_id is not None and body.department_id not in snapshot.departments:
         raise Invalid(Detail("$.queueId", "no such department"))
-    ready = await contents(text)
-    contact_id = await _contact(ctx, own, number)
-    ticket_id = await _ticket(ctx, own, contact_id, body)
-    sent = [
-        await _send(ctx, contact_id, ticket_id, body, content, caption, file, place)
-        for place, (content, caption, file) in enumerate(ready)
-    ]
-    for _, _, file in ready:
+    before = await _sent_before(ctx, count)
+    ready = await contents(text) if len(before) < count else []
+    if before:
+        contact_id, ticket_id = before[0].contact_id, before[0].ticket_id
+    else:
+        contact_id = await _contact(ctx, own, number)
+        ticket_id = await _ticket(ctx, own, contact_id, body)
+    sent: list[int] = [message.id for message in before]
+    for place, (content, caption, file) in enumerate(ready[len(before) :], len(before)):
+        message = await _send(ctx, contact_id, ticket_id, body, content, caption, file, place)
+        sent.append(message.id)
         kind = "text" if file is None else file.mime
         await api_usages.count(ctx.parts.database, ctx.company_id, kind)
     if body.close_ticket:
         await ask(ctx, _change(ctx, contact_id, ticket_id, status="closed", farewell=False))
-    return Sent(ticket_id=ticket_id, message_ids=tuple(message.id for message in sent))
+    return Sent(ticket_id=ticket_id, message_ids=tuple(sent))
 
 
 def connection_of(ctx: Ctx, snapshot: CompanySnapshot, asked: int | None) -> Connection:
@@ -216,7 +228,6 @@ async def _send(
     file: StoredFile | None,
     place: int,
 ) -> MessageView:
-    given = ctx.request.headers.get("idempotency-key", "")
     command = SendMessage(
         company_id=ctx.company_id,
         contact_id=contact_id,
@@ -226,6 +237,23 @@ async def _send(
         body=text,
         file=file,
         quoted_message_id=None if body.quoted is None else MessageId(body.quoted.id),
-        key=f"{ctx.principal.program}:{place}:{given}" if given else "",
+        key=_key(ctx, place),
     )
     return await ask(ctx, command)
+
+
+async def _sent_before(ctx: Ctx, count: int) -> list[Message]:
+    """The messages that an earlier try of this request sent: the first of `count`, in order."""
+    found: list[Message] = []
+    while len(found) < count and (key := _key(ctx, len(found))):
+        message = await message_by_key(ctx.parts.database, ctx.company_id, key)
+        if message is None:
+            break
+        found.append(message)
+    return found
+
+
+def _key(ctx: Ctx, place: int) -> str:
+    """What makes a repetition of this send the same send; empty: every request is a new one."""
+    given = ctx.request.headers.get("idempotency-key", "")
+    return f"{ctx.principal.program}:{place}:{given}" if given else ""

@@ -4,9 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-import trio
+import sqlalchemy as sa
 
-from actors.http import HttpClient, HttpFailure, HttpReply, HttpRequest
 from api.api_tokens import SHORTEST
 from api.endpoint.forms import MOST_FILES
 from api.errors import TokenRefused, TooManyRequests
@@ -14,10 +13,11 @@ from api.resources.number_checks import formatted
 from storage import api_usages
 from tests.api.conftest import Company, World
 from tests.api.endpoint.conftest import Answer
+from tests.api.test_idempotency import away
+from tests.api.test_plain_nouns import form
 
 SEND = "/api/messages/send"
 CHECK = "/api/messages/checkNumber"
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 NUMBER = "5511988880000"
 
 
@@ -162,6 +162,59 @@ async def test_a_repetition_with_its_key_sends_once_and_another_body_is_refused(
     assert person.status == 200  # people's keys are apart from programs'
 
 
+async def used(world: World) -> tuple[int, int]:
+    """How many tickets there are, and how many uses were counted."""
+    database = world.app.parts.database
+    tickets = await database.value(sa.text("SELECT count(*) FROM tickets"))
+    days = await api_usages.rows.all_of(database, world.a.id)
+    return tickets, sum(day.used_total for day in days)
+
+
+async def test_a_send_that_lost_its_answer_opens_no_second_ticket_and_counts_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    body = {"number": NUMBER, "body": "once", "closeTicket": True}
+    with monkeypatch.context() as outage:
+        outage.setattr("storage.idempotency.finish", away)
+        assert (await send(world, world.a.api_token, body, idempotency_key="k")).status == 503
+    before = await used(world)
+    again = await send(world, world.a.api_token, body, idempotency_key="k")
+    assert again.status == 200, again
+    assert await used(world) == before
+    assert (await ticket(world, world.a, again))["status"] == "closed"
+    assert await texts(world, world.a, again) == [("once", True)]
+    other = await send(world, world.a.api_token, body, idempotency_key="l")
+    assert await used(world) == (before[0] + 1, before[1] + 1)
+    assert other.json()["messageIds"] != again.json()["messageIds"]
+
+
+async def test_files_that_were_not_sent_yet_follow_into_the_same_ticket(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    body, headers = form("medias", "a.txt", b"hello", number=NUMBER)
+    second, _ = form("medias", "b.txt", b"world")
+    headers |= {"idempotency-key": "k"}
+
+    async def ask() -> Answer:
+        both = body.removesuffix(b"--edge--\r\n") + second
+        return await world.client("POST", SEND, body=both, headers=headers, token=world.a.api_token)
+
+    with monkeypatch.context() as outage:
+        count = api_usages.count
+
+        async def first_alone(*given: Any) -> None:
+            await count(*given)
+            await away()
+
+        outage.setattr(api_usages, "count", first_alone)
+        assert (await ask()).status == 503
+    tickets, uses = await used(world)
+    answer = await ask()
+    assert (answer.status, len(answer.json()["messageIds"])) == (200, 2), answer
+    assert len(await texts(world, world.a, answer)) == 2
+    assert (await used(world), uses) == ((tickets, 2), 1)
+
+
 async def test_without_a_good_token_it_is_401_or_403_and_a_login_is_none(world: World):
     body = {"number": NUMBER, "body": "x"}
     missing = await send(world, None, body)
@@ -279,84 +332,6 @@ async def test_a_number_is_looked_up_where_the_channel_can_tell(world: World):
 )
 def test_brazilian_mobiles_outside_the_south_east_have_no_ninth_digit(number: str, known_as: str):
     assert formatted(number) == known_as
-
-
-async def link(world: World, url: str, **more: object) -> Answer:
-    body = {"number": NUMBER, "url": url, "caption": "a picture"} | more
-    return await world.client(
-        "POST",
-        f"{SEND}/linkImage",
-        body=msgspec.json.encode(body),
-        token=world.a.api_token,
-        headers={"idempotency-key": "link 1"},
-    )
-
-
-async def test_a_picture_by_its_address_is_sent_once_and_its_ticket_closed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
-    asked: list[str] = []
-
-    async def call(_: HttpClient, request: HttpRequest, **_more: object) -> HttpReply:
-        await trio.lowlevel.checkpoint()
-        asked.append(request.url)
-        return HttpReply(status=200, body=PNG, headers=(("content-type", "text/html"),))
-
-    monkeypatch.setattr(HttpClient, "call", call)
-    url = "https://pictures.example.com/a%20b.png?x=1"
-    answer = await link(world, url)
-    assert answer.status == 200, answer
-    assert (await link(world, url)).body == answer.body
-    assert asked == [url]
-    shown = await ticket(world, world.a, answer)
-    assert shown["status"] == "closed"
-    assert await texts(world, world.a, answer) == [("a picture", True)]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.1:9/on-the-configured-origin",
-        "http://127.0.0.1/a.png",
-        "http://[::1]/a.png",
-        "http://169.254.169.254/latest/meta-data",
-        "http://10.0.0.8/a.png",
-        "file:///etc/passwd",
-        "a.png",
-        "",
-    ],
-)
-async def test_pictures_are_fetched_from_public_addresses_alone(world: World, url: str):
-    before = await world.rows_of(world.a)
-    refused = await link(world, url)
-    assert (refused.status, refused.json()["details"]) == (
-        400,
-        [{"path": "$.url", "message": "not allowed"}],
-    )
-    assert await world.rows_of(world.a) == before
-
-
-@pytest.mark.parametrize(
-    ("reply", "message"),
-    [
-        (HttpReply(status=200, body=b"<html>no</html>"), "not a picture"),
-        (HttpReply(status=404, body=PNG), "answered 404"),
-        (HttpFailure(reason="reset", written=True), "no answer"),
-    ],
-)
-async def test_what_is_no_picture_is_not_sent(
-    world: World,
-    monkeypatch: pytest.MonkeyPatch,
-    reply: HttpReply | HttpFailure,
-    message: str,
-):
-    async def call(*_: object, **_more: object) -> HttpReply | HttpFailure:
-        await trio.lowlevel.checkpoint()
-        return reply
-
-    monkeypatch.setattr(HttpClient, "call", call)
-    refused = await link(world, "https://pictures.example.com/a.png")
-    assert (refused.status, refused.json()["details"][0]["message"]) == (400, message)
 
 
 async def test_uses_are_counted_by_day_and_kind(world: World):
