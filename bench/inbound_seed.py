@@ -175,6 +175,7 @@ class _Founding:
             address="127.0.0.1",
             user_agent="bench",
         )
+        assert family is not None  # the user is there: it was made just now
         issued = int(now())
         return self.tokens.sign_access(
             AccessClaims(
