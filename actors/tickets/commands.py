@@ -161,11 +161,15 @@ class DeleteTicket(TicketCommand[None], frozen=True, kw_only=True):
 
 
 class CloseTickets(TicketCommand[int], frozen=True, kw_only=True):
-    """Closes every ticket of this contact in `status`, without a farewell; replies how many."""
+    """Closes every ticket of this contact in `status`, without a farewell; replies how many.
+
+    `user_id` and `connection_id`: only those of this owner, only those on this connection.
+    """
 
     by: UserId | None
     status: str
     connection_id: ConnectionId | None = None
+    user_id: UserId | None = None
 
 
 class LogAccess(TicketCommand[None], frozen=True, kw_only=True):

@@ -264,6 +264,7 @@ def close_all(draft: Draft, channels: Channels, command: CloseTickets) -> int:
         if ticket.status == command.status
         and ticket.is_active
         and command.connection_id in (None, ticket.connection_id)
+        and command.user_id in (None, ticket.user_id)
     ]
     for ticket in chosen:
         close(draft, channels, ticket, command.by, farewell=False)

@@ -20,10 +20,10 @@ from api.resources.asking import ask
 from api.resources.ticket_query import STATUSES, TicketQuery, filter_of
 from api.resources.visibility import viewer, visible_ticket
 from api.ticket_lists import one_shown
-from api.working_hours import zone
 from storage import contacts, ticket_lists, tickets
 from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
 from storage.tickets import Ticket
+from storage.time_zones import zone
 from storage.views import TicketView
 
 routes = Routes(tag="tickets", missing="ERR_NO_TICKET_FOUND", paid=True)
@@ -179,19 +179,23 @@ async def remove(ctx: Ctx, ticket_id: TicketId) -> Removed:
 
 @routes.post("/tickets/closeAll")
 async def close_all(ctx: Ctx, body: Closing) -> None:
-    """Close every ticket of one status that the caller may see, without a farewell."""
+    """Close every ticket of one status, an agent his own, without a farewell."""
     status = _status(body.status)
     _check_closing(ctx, status)
-    who = await viewer(ctx)
+    owner = None if (await viewer(ctx)).is_admin else ctx.user_id
     chosen = await tickets.contacts_with(
         ctx.parts.database,
         ctx.company_id,
         status,
-        user_id=None if who.is_admin else ctx.user_id,
+        user_id=owner,
     )
     for contact_id in chosen:
         command = CloseTickets(
-            company_id=ctx.company_id, contact_id=contact_id, by=ctx.user_id, status=status
+            company_id=ctx.company_id,
+            contact_id=contact_id,
+            by=ctx.user_id,
+            status=status,
+            user_id=owner,
         )
         await ask(ctx, command)
 

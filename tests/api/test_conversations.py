@@ -210,3 +210,18 @@ async def test_a_stranger_agent_cannot_open_somebody_elses_ticket(world: World):
         assert (await world.call(method, path, body, token=other)).status == 403
     listed = await world.call("GET", "/tickets", token=other, query="status=open&showAll=true")
     assert listed.json()["count"] == 0
+
+
+async def test_close_all_of_an_agent_leaves_the_colleagues_tickets_of_the_same_contact(
+    world: World,
+):
+    a = world.a
+    opened = {"contactId": a.contact_id, "status": "open"}
+    mine = opened | {"userId": a.user_id, "whatsappId": a.cloud_id}
+    assert (await world.call("POST", "/tickets", mine, token=a.admin)).status == 200
+    theirs = {"status": "open", "userId": a.admin_id}
+    await world.call("PUT", f"/tickets/{a.ticket_id}", theirs, token=a.admin)
+    done = await world.call("POST", "/tickets/closeAll", {"status": "open"}, token=a.user)
+    assert done.status == 200
+    left = await world.call("GET", "/tickets", token=a.admin, query="status=open&showAll=true")
+    assert [ticket["id"] for ticket in left.json()["tickets"]] == [a.ticket_id]
