@@ -90,8 +90,13 @@ async def write_setting(ctx: Ctx, key: str, body: NewValue) -> SettingView:
 
 @routes.get("/setting/{key}")
 async def show_installation(ctx: Ctx, key: str) -> SettingView | None:
-    """Read one setting of the installation; what is not for everybody is for operators."""
-    if known(key).visible not in ("public", "user") and not ctx.principal.is_super:
+    """Read one setting of the installation; what is not for everybody is for operators.
+
+    So are the operator's own company's settings, which lie in the same rows.
+    """
+    spec = known(key)
+    shared = spec.installation and spec.visible in ("public", "user")
+    if not shared and not ctx.principal.is_super:
         raise Forbidden
     found = await settings.find(ctx.parts.database, INSTALLATION, key)
     return None if found is None else setting_view(found)

@@ -219,3 +219,17 @@ async def test_the_pace_of_campaigns_has_types_too(world: World, key, given, kep
         assert (answer.status, answer.json()["error"]) == (400, "ERR_VALIDATION")
     else:
         assert {row["key"]: row["value"] for row in answer.json()}[key] == kept
+
+
+async def test_the_operators_companys_own_settings_are_its_own(world: World):
+    for key, spec in KEYS.items():
+        if spec.installation or spec.visible not in ("public", "user"):
+            continue
+        for token in (world.b.user, world.b.admin):
+            refused = await world.call("GET", f"/setting/{key}", token=token)
+            assert (key, refused.status) == (key, 403)
+    text = {"value": "internal text of company a"}
+    written = await world.call("PUT", "/settings/outsidemessage", text, token=world.a.admin)
+    assert written.status == 200
+    shown = await world.call("GET", "/setting/outsidemessage", token=world.super)
+    assert shown.json()["value"] == text["value"]
