@@ -41,6 +41,11 @@ rows: Final = Repo(
 )
 
 
+def is_shared(reply: QuickMessage) -> bool:
+    """Whether a reply is everybody's."""
+    return reply.is_general or reply.is_visible
+
+
 def usable_by(user_id: UserId) -> tuple[sa.ColumnElement[bool], ...]:
     """Condition: the user's own replies and those of everybody."""
     shared = sa.or_(quick_messages.c.is_general, quick_messages.c.is_visible)

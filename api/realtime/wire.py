@@ -33,6 +33,7 @@ from actors.events import (
 from api.realtime import rooms
 from storage.events import DomainEvent
 from storage.ids import CompanyId, TicketId
+from storage.quick_messages import QuickMessage, is_shared
 from storage.setting_keys import known
 from storage.views import ConnectionView, TicketView
 from storage.views.chats import ChatView
@@ -332,6 +333,8 @@ def record_changed(event: RecordChanged) -> Iterator[Push]:
     else:
         payload[noun.record] = event.record
     told = _everybody(event.company_id)
+    if isinstance(event.record, QuickMessage) and not is_shared(event.record):
+        told = () if event.record.user_id is None else (rooms.user(event.record.user_id),)
     if event.noun == "setting":
         visible = known(str(event.record_id)).visible
         if visible == "super":

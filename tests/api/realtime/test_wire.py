@@ -20,6 +20,7 @@ from api.realtime import wire
 from storage.events import DomainEvent
 from storage.ids import CompanyId, ConnectionId, ContactId, DepartmentId, TicketId, UserId
 from storage.mailing_lists import MailingItem
+from storage.quick_messages import QuickMessage
 from storage.views import ConnectionView, ContactView, MessageView, TicketView, UserView
 
 COMPANY = CompanyId(1)
@@ -368,3 +369,16 @@ def test_plain_rows(noun: str, action: str, names: list[str], keys: tuple[str, .
     for _, said, where, rest in heard:
         assert where == {"company-1-mainchannel"}
         assert (said, *rest) == keys
+
+
+def test_a_private_quick_reply_is_told_to_its_user_alone() -> None:
+    def told(**fields: object) -> set[str]:
+        record = view(QuickMessage, user_id=UserId(2), **fields)
+        event = events.RecordChanged(
+            company_id=COMPANY, noun="quick_message", action="update", record_id=1, record=record
+        )
+        return {room for push in wire.pushes(event) for room in push.rooms}
+
+    assert told(is_general=False, is_visible=False) == {"user-2"}
+    assert told(is_general=True, is_visible=False) == {"company-1-mainchannel"}
+    assert told(is_general=False, is_visible=True) == {"company-1-mainchannel"}
