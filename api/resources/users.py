@@ -53,7 +53,14 @@ class Removed(msgspec.Struct, frozen=True):
     message: str = "User deleted"
 
 
-_HIDDEN = ("password_hash", "token_version", "is_super", "online", "last_seen_at")
+_HIDDEN = (
+    "password_hash",
+    "token_version",
+    "is_super",
+    "online",
+    "last_seen_at",
+    "profile_image",  # the key of an uploaded file, nothing that a client names
+)
 
 
 class Change(UserPatch, frozen=True, kw_only=True):
@@ -247,7 +254,6 @@ _OWN = frozenset(
         "default_theme",
         "default_menu",
         "tickets_width",
-        "profile_image",
     }
 )
 

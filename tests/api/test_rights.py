@@ -265,3 +265,12 @@ async def test_the_only_admin_stays_one(world: World):
     answer = await world.call("PUT", path, {"profile": "user"}, token=world.b.admin)
     assert (answer.status, answer.json()["details"][0]["path"]) == (400, "$.profile")
     assert (await world.call("PUT", path, {"profile": "admin"}, token=world.b.admin)).status == 200
+
+
+async def test_a_picture_is_uploaded_not_named(world: World):
+    path = f"/users/{world.b.user_id}"
+    for token in (world.b.user, world.b.admin):
+        body = {"name": "N", "profileImage": "../company1/x.png"}
+        changed = await world.call("PUT", path, body, token=token)
+        assert (changed.status, changed.json()["name"]) == (200, "N")
+        assert changed.json()["profileImage"] is None
