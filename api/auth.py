@@ -21,12 +21,13 @@ from api.principal import Principal
 from api.rate_limits import LoginThrottle
 from api.settings import Settings
 from api.tokens import AccessClaims, Clock, ExpiredToken, InvalidToken, RefreshClaims, Tokens, now
-from api.working_hours import within_hours, zone
+from api.working_hours import within_hours
 from storage import companies, refresh_families, users
 from storage.database import Database
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
 from storage.refresh_families import RefreshFamily
+from storage.time_zones import zone
 from storage.users import Login, User
 
 _FRESH_SECONDS = 30.0

@@ -1,14 +1,4 @@
-"""Working hours: when a user may log in, in the time zone of the company."""
-
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-
-def zone(name: str) -> ZoneInfo:
-    """A company's time zone; one that this machine does not know counts as UTC."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
+"""Working hours: when a user may log in."""
 
 
 def within_hours(start: str, end: str, moment: str) -> bool:

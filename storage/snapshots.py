@@ -19,6 +19,7 @@ from storage.public_urls import NOWHERE, PublicUrls
 from storage.settings import INSTALLATION, settings
 from storage.sql import prepared
 from storage.tags import Tag, tags
+from storage.time_zones import zone
 from storage.users import Profile, user_departments, users
 
 GRACE: Final = "gracePeriod"
@@ -76,6 +77,11 @@ class CompanySnapshot(msgspec.Struct, frozen=True, kw_only=True):
     def company_id(self) -> CompanyId:
         """The company this is the configuration of."""
         return self.company.id
+
+    @property
+    def zone(self) -> str:
+        """The name of the company's time zone, one that there is."""
+        return zone(self.company.timezone).key
 
     def default_connection(self) -> Connection | None:
         """The connection for conversations that name none: the default one, else the first."""

@@ -6,10 +6,10 @@ from api.endpoint.declaration import Endpoint
 from api.errors import Detail, NotInPlan, PaymentRequired
 from api.parts import Parts
 from api.principal import Principal
-from api.working_hours import zone
 from storage.plans import Feature
 from storage.settings import INSTALLATION
 from storage.snapshots import CompanySnapshot
+from storage.time_zones import zone
 
 
 async def check_coverage(endpoint: Endpoint, principal: Principal, parts: Parts) -> None:

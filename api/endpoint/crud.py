@@ -334,7 +334,7 @@ class _Resource:
                 raise Invalid(Detail(f"$.{_wire(body, name)}", "empty"))
         self._check(values)
         snapshot = await ctx.snapshot()
-        values = moments(self._rows.record, values, snapshot.company.timezone)
+        values = moments(self._rows.record, values, snapshot.zone)
         return self._sealing.sealed(ctx.parts.box, ctx.company_id, values)
 
     async def _shown(self, ctx: Ctx, _: Statements, found: Sequence[Any]) -> Sequence[Any]:

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from api.errors import Detail, Invalid
+from storage.time_zones import zone as zone_of
 
 
 def is_moment(hint: Any) -> bool:
@@ -38,12 +38,12 @@ def day_end(text: str, zone: str, path: str) -> datetime | None:
         return None
     if len(text.strip()) > len("2026-11-24"):
         return found + timedelta(seconds=1)
-    day = found.astimezone(ZoneInfo(zone)).replace(tzinfo=None) + timedelta(days=1)
+    day = found.astimezone(zone_of(zone)).replace(tzinfo=None) + timedelta(days=1)
     return _local(day, zone)
 
 
 def _local(naive: datetime, zone: str) -> datetime:
-    return naive.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    return naive.replace(tzinfo=zone_of(zone)).astimezone(UTC)
 
 
 def moments(record: type[msgspec.Struct], values: dict[str, Any], zone: str) -> dict[str, Any]:

@@ -13,7 +13,15 @@ from api.endpoint.times import moment
 from api.errors import Detail, Forbidden, Invalid, Missing
 from api.resources.companies import full_company
 from api.resources.users import check_email, check_password, tell_changed
-from storage import companies, credentials, founding, refresh_families, settings, users
+from storage import (
+    companies,
+    credentials,
+    founding,
+    refresh_families,
+    settings,
+    time_zones,
+    users,
+)
 from storage.database import Tx
 from storage.founding import NewCompany
 from storage.ids import CompanyId, UserId
@@ -233,6 +241,8 @@ def _values(body: CompanyBody) -> dict[str, Any]:
     values = {n: v for n, v in given.items() if v is not UNSET and n not in _NO_COLUMNS}
     if "email" in values:
         values["email"] = values["email"].strip().lower()
+    if "timezone" in values and time_zones.found(values["timezone"]) is None:
+        raise Invalid(Detail("$.timezone", "no such time zone"))
     if "due_date" in values:
         values["due_date"] = moment(values["due_date"], "UTC", "$.dueDate")
     return values

@@ -98,7 +98,7 @@ async def show_by_day(ctx: Ctx, query: PeriodQuery) -> DayChart:
         ctx.parts.database,
         ctx.company_id,
         period,
-        zone=snapshot.company.timezone,
+        zone=snapshot.zone,
         by_hour=by_hour,
     )
     rows = [
@@ -135,9 +135,7 @@ async def show_tickets(ctx: Ctx, query: PeriodQuery) -> TicketReport:
     snapshot, period = await _asked(ctx, query)
     database, company_id = ctx.parts.database, ctx.company_id
     handled = await reports.handling(database, company_id, period)
-    days = await reports.begun(
-        database, company_id, period, zone=snapshot.company.timezone, by_hour=False
-    )
+    days = await reports.begun(database, company_id, period, zone=snapshot.zone, by_hour=False)
     created = [Series(row.place, row.count) for row in days]
     return TicketReport(
         start=query.date_from,
@@ -197,7 +195,7 @@ async def count_messages(ctx: Ctx, query: PeriodQuery) -> Count:
 
 async def _asked(ctx: Ctx, query: PeriodQuery) -> tuple[CompanySnapshot, Period]:
     snapshot = await ctx.snapshot()
-    zone = snapshot.company.timezone
+    zone = snapshot.zone
     now = datetime.now(UTC)
     first = query.date_from or query.initial or query.start
     last = query.date_to or query.final or query.end

@@ -149,7 +149,7 @@ async def list_messages(ctx: Ctx, query: RangeQuery) -> list[MessageView]:
     """List the messages of some days, oldest first; too many are refused, never cut short."""
     there = await ctx.of(query.company_id)
     snapshot = await there.snapshot()
-    zone = snapshot.company.timezone
+    zone = snapshot.zone
     today = datetime.now(ZoneInfo(zone)).date().isoformat()
     start = moment(query.start_date.strip() or today, zone, "$.startDate")
     end = day_end(query.last_date.strip() or today, zone, "$.lastDate")

@@ -136,7 +136,7 @@ def _prefix(code: str) -> str:
 
 def _period(first: str, last: str, snapshot: CompanySnapshot) -> Period | None:
     """From the beginning of one day to the end of another; either may be left open."""
-    zone = snapshot.company.timezone
+    zone = snapshot.zone
     start = moment(first, zone, "$.dateFrom") if first else None
     end = moment(last, zone, "$.dateTo") if last else None
     if start is None and end is None:

@@ -12,13 +12,13 @@ from msgspec import field
 from api.endpoint import Id, PublicCtx, Routes, Short, public
 from api.errors import Detail, Forbidden, Invalid, Missing
 from api.resources.users import check_email, check_password
-from api.working_hours import zone
 from storage import founding, plans, settings
 from storage.acts import acting
 from storage.founding import Founded, NewCompany
 from storage.ids import PlanId
 from storage.plans import Plan
 from storage.settings import INSTALLATION
+from storage.time_zones import zone
 from storage.users import NewUser
 from storage.views import UserView, user_view
 

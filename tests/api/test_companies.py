@@ -2,6 +2,7 @@
 
 import pytest
 
+from storage import companies
 from tests.api.conftest import World
 
 FORM = {
@@ -85,3 +86,24 @@ async def test_what_does_not_fit_changes_nothing(world: World, changed, status):
     shown = (await world.call("GET", path, token=world.super)).json()
     assert (shown["name"], shown["email"]) == ("New Ltd", "boss@new.test")
     assert (await world.login("boss@new.test", "secret")).status == 200
+
+
+async def test_a_time_zone_that_there_is_not_is_refused_and_an_old_one_harms_nobody(world: World):
+    path = f"/companies/{world.b.id}"
+    for name in ("Nowhere/City", "", "America", "../etc/passwd", "x\x00"):
+        refused = await world.call("PUT", path, {"timezone": name}, token=world.super)
+        assert (name, refused.status) == (name, 400)
+        made = await world.call("POST", "/companies", FORM | {"timezone": name}, token=world.super)
+        assert (name, made.status) == (name, 400)
+    async with world.app.parts.database.begin(world.b.id) as tx:
+        await companies.change(tx, world.b.id, {"timezone": "Nowhere/City"})
+    world.app.parts.snapshots.invalidate(world.b.id)
+    for path, token in (
+        ("/api/messagesRange", world.b.program),
+        ("/dashboard/ticketsUsers", world.b.admin),
+        ("/dashboard/status", world.b.admin),
+        ("/dashboard/tickets", world.b.admin),
+        ("/tickets", world.b.user),
+    ):
+        answer = await world.call("GET", path, token=token)
+        assert (path, answer.status) == (path, 200)
