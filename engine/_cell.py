@@ -31,8 +31,8 @@ from engine.errors import (
 if TYPE_CHECKING:  # the core owns kinds and cells
     from engine._core import Core
     from engine._passivation import Bucket
-    from engine._scheduler import Worker
     from engine._timers import Timer
+    from engine._worker import Worker
 
 COLD: Final = 0  # no incarnation; the next command (or the supervisor) starts one
 STARTING: Final = 1

@@ -27,7 +27,7 @@ from engine.errors import (
 )
 
 if TYPE_CHECKING:  # the scheduler calls in here
-    from engine._scheduler import Worker
+    from engine._worker import Worker
 
 __all__ = [
     "activation_failed",

@@ -27,7 +27,7 @@ from engine.errors import (
 )
 
 if TYPE_CHECKING:  # workers build on the core
-    from engine._scheduler import Worker
+    from engine._worker import Worker
 
 
 class Registry(dict[Address, Cell]):

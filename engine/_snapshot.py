@@ -9,9 +9,9 @@ import trio
 
 from engine._cell import CLOSED, LIVE, STARTING, STOPPING, Cell, Setback
 from engine._core import Core
-from engine._scheduler import Worker
 from engine._telemetry import ActorSnapshot, KindSnapshot, Snapshot, SupervisorSnapshot
 from engine._turn import Turn
+from engine._worker import Worker
 
 Order = Literal["depth", "age", "handled", "longest", "restarts", "current"]
 
