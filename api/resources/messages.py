@@ -192,10 +192,16 @@ async def _send(
 
 
 async def visible_quote(ctx: Ctx, quoted: Quoted | None) -> MessageId | None:
-    """The message that is answered: a quote shows it. Raises NotFound or Forbidden."""
+    """The message that is answered, which its quote shows; None for one that is not there.
+
+    Raises Forbidden for one in a ticket that the caller may not open.
+    """
     if quoted is None:
         return None
-    return (await visible_message(ctx, MessageId(quoted.id))).id
+    try:
+        return (await visible_message(ctx, MessageId(quoted.id))).id
+    except NotFound:
+        return None
 
 
 def _address(row: Ticket | Message) -> dict[str, Any]:
