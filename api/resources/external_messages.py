@@ -59,7 +59,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message_ids: tuple[int, ...]
 
 
-@routes.post("/send")
+@routes.post("/send", lacks="way to send without keeping what was sent")
 async def send(ctx: Ctx, body: ExternalMessage, uploads: tuple[Upload, ...]) -> Sent:
     """Write to a number: its contact and ticket are found or made, then the order is stored."""
     if not uploads and not body.body.strip():

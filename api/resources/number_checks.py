@@ -11,6 +11,7 @@ from storage import api_usages
 from storage.connections import Connection
 
 routes = Routes("/api/messages", tag="external", feature="use_external_api", paid=True)
+LACKS = "channel that can look numbers up"
 _BRAZIL, _WITH_NINTH = "55", 13
 _KEEPS_NINTH = 30
 
@@ -31,7 +32,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     error: str = ""
 
 
-@routes.post("/checkNumber", guard=program("numbers:check"))
+@routes.post("/checkNumber", guard=program("numbers:check"), lacks=LACKS)
 async def check(ctx: Ctx, body: Asked) -> Reply[Checked]:
     """Look a number up at the channel; 501 where the channel cannot tell."""
     own = connection_of(ctx, await ctx.snapshot(), body.connection_id)

@@ -10,6 +10,7 @@ from api.api_tokens import SHORTEST
 from api.endpoint.forms import MOST_FILES
 from api.errors import TokenRefused, TooManyRequests
 from api.resources.number_checks import formatted
+from api.routes import table
 from storage import api_usages
 from tests.api.conftest import Company, World
 from tests.api.endpoint.conftest import Answer
@@ -309,6 +310,8 @@ async def test_what_the_channel_cannot_is_said(world: World):
     assert (asked.status, asked.json()["error"]) == (501, "ERR_NOT_AVAILABLE")
     assert (await world.call("POST", CHECK, {"number": NUMBER})).status == 401
     assert await world.rows_of(world.a) == before
+    lacking = {endpoint.path for endpoint in table() if endpoint.built and endpoint.lacks}
+    assert {SEND, CHECK} <= lacking
 
 
 async def test_a_number_is_looked_up_where_the_channel_can_tell(world: World):
