@@ -41,8 +41,9 @@ async def test_a_ticket_is_found_by_id_and_by_uuid(database: Database) -> None:
     assert await tickets.get(database, place.company_id, ticket.id) == ticket
     assert await tickets.get_by_uuid(database, place.company_id, ticket.uuid) == ticket
     assert ticket.flow_data == {"variables": {"a": [1, "é"]}}
-    with pytest.raises(NotFound):
-        await tickets.get_by_uuid(database, place.company_id, "'; drop table tickets; --")
+    for odd in ("'; drop table tickets; --", "\x00", "a\x00b", "\ud800", "", "x" * 10_000):
+        with pytest.raises(NotFound):
+            await tickets.get_by_uuid(database, place.company_id, odd)
 
 
 async def test_a_row_has_the_defaults_of_its_record(database: Database) -> None:
