@@ -1,7 +1,7 @@
 // The ticket lists: one Map of tickets by id, filled by REST and moved by socket events.
 
 import { call } from "./rest.js";
-import { byId, element, paintAvatar, shortTime } from "./dom.js";
+import { byId, element, explain, paintAvatar, shortTime, toast } from "./dom.js";
 
 export const TABS = [
   { status: "open", label: "Abertos", empty: "Nenhum atendimento aberto." },
@@ -65,6 +65,15 @@ export class TicketList {
     if (this.pages[to]) this.pages[to].count += 1;
   }
 
+  async open(tab) {
+    this.show(tab);
+    try {
+      await this.load(tab); // what moved while nobody looked is told by the server, not guessed
+    } catch (error) {
+      toast(explain(error), true);
+    }
+  }
+
   show(tab) {
     this.tab = tab;
     this.render();
@@ -80,7 +89,7 @@ export class TicketList {
 
   render() {
     byId("tabs").replaceChildren(...TABS.map((tab) => element("button", {
-      type: "button", role: "tab", "aria-selected": String(tab.status === this.tab), onclick: () => this.show(tab.status),
+      type: "button", role: "tab", "aria-selected": String(tab.status === this.tab), onclick: () => this.open(tab.status),
     }, tab.label, element("b", {}, String(this.pages[tab.status]?.count ?? "…")))));
     const rows = this.visible();
     byId("tickets").replaceChildren(...rows.map((ticket) => this.row(ticket)));
