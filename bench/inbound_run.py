@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,13 +56,17 @@ class Child:
         self.process.stdin.flush()
 
     def line(self) -> bytes:
-        """The next line it prints. Raises RuntimeError when it has ended."""
+        """The next line it prints, whole. Raises RuntimeError, which says how it ended instead."""
         assert self.process.stdout is not None
         found = self.process.stdout.readline()
-        if not found:
-            message = f"{self.name} ended"
-            raise RuntimeError(message)
-        return found
+        if found.endswith(b"\n"):
+            return found
+        try:
+            status = f"with status {self.process.wait(20)}"
+        except subprocess.TimeoutExpired:
+            status = "its output alone"
+        message = f"{self.name} ended, {status}, {len(found)} bytes into its answer"
+        raise RuntimeError(message)
 
     def answer(self, kind: type[T]) -> T:
         """The next line as JSON."""
@@ -76,6 +80,10 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(BrokenPipeError):  # it ended with something unread, which is well known
+                if pipe is not None:
+                    pipe.close()
 
 
 @contextmanager

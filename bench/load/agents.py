@@ -17,6 +17,7 @@ import time
 import msgspec
 
 from bench.load.frames import FrameReader, masked_text
+from bench.load.lines import answer, read_plan
 
 READ = 1 << 18
 SAMPLE = 100
@@ -191,12 +192,9 @@ def spent() -> float:
 
 def main() -> None:
     """Run one plan; see the module's docstring."""
-    line = b""
-    while not line.endswith(b"\n"):  # unbuffered: what follows the plan is for epoll to find
-        line += os.read(sys.stdin.fileno(), 1 << 16)
-    watch = Watch(msgspec.json.decode(line, type=Plan))
+    watch = Watch(read_plan(Plan))
     watch.run()
-    print(msgspec.json.encode(watch.findings).decode(), flush=True)
+    answer(watch.findings)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ Reads a JSON plan from standard input, asks in turn what it says, and prints fin
 import asyncio
 import itertools
 import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 import uvloop
+
+from bench.load.lines import answer, read_plan
 
 
 class Asked(msgspec.Struct):
@@ -91,5 +92,5 @@ async def run(plan: Plan) -> Findings:
 
 
 if __name__ == "__main__":
-    found = uvloop.run(run(msgspec.json.decode(sys.stdin.buffer.readline(), type=Plan)))
-    sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
+    found = uvloop.run(run(read_plan(Plan)))
+    answer(found)

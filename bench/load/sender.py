@@ -10,12 +10,13 @@ import hashlib
 import hmac
 import random
 import resource
-import sys
 import time
 from typing import cast
 
 import msgspec
 import uvloop
+
+from bench.load.lines import answer, read_plan
 
 
 class Conversation(msgspec.Struct):
@@ -206,11 +207,11 @@ class Sender:
 
 def main() -> None:
     """Run one plan; see the module's docstring."""
-    plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=Plan)
+    plan = read_plan(Plan)
     findings = uvloop.run(Sender(plan).run())
     usage = resource.getrusage(resource.RUSAGE_SELF)
     findings.cpu_s = usage.ru_utime + usage.ru_stime
-    print(msgspec.json.encode(findings).decode(), flush=True)
+    answer(findings)
 
 
 if __name__ == "__main__":
