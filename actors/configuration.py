@@ -14,7 +14,7 @@ from actors.events import (
 )
 from storage.events import DomainEvent
 from storage.ids import CompanyId
-from storage.snapshots import GRACE, HELD, CompanySnapshot
+from storage.snapshots import HELD, CompanySnapshot
 
 CONFIGURATION = (
     ConnectionChanged,
@@ -80,16 +80,7 @@ class SnapshotCache:
                 self.invalidate(event.company_id)
             elif isinstance(event, RecordChanged) and event.noun in HELD:
                 self.invalidate(event.company_id)
-                if not _is_everybodys(event):
+                if not event.is_everybodys:
                     continue
                 for company_id in [*self._fresh, *self._loading]:
                     self.invalidate(company_id)
-
-
-def _is_everybodys(event: RecordChanged) -> bool:
-    """Whether other companies' snapshots hold the row as well.
-
-    One event tells of it, the writer's: thousands of companies need none of their own, and are
-    loaded again when they are next asked for.
-    """
-    return event.noun == "plan" or event.record_id == GRACE

@@ -5,12 +5,13 @@ It carries whole views, so that whoever shows it needs no query; the event log s
 kind and ids. `api/realtime/wire.py` is the one place that gives events their wire names.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from storage.events import DomainEvent
 from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
+from storage.snapshots import GRACE
 from storage.views import ConnectionView, ContactView, MessageView, TicketView, UserView
 
 
@@ -215,6 +216,10 @@ class UserLoggedIn(DomainEvent, frozen=True, kw_only=True):
         return {"user": self.user_id, "digest": self.token_digest}
 
 
+INSTALLATION_NOUNS: Final = frozenset(("announcement", "help", "partner", "plan"))
+"""Nouns of the installation's rows, which every company reads."""
+
+
 class RecordChanged(DomainEvent, frozen=True, kw_only=True):
     """A plain configuration row (department, setting, tag, quick reply …) was written.
 
@@ -230,6 +235,17 @@ class RecordChanged(DomainEvent, frozen=True, kw_only=True):
 
     def ids(self) -> dict[str, int | str]:
         return {"noun": self.noun, "id": self.record_id, "action": self.action}
+
+    @property
+    def is_everybodys(self) -> bool:
+        """Whether every company reads the row that was written.
+
+        The event of the company that wrote it tells of it, and no other: one per company would
+        keep the writer waiting for thousands of commits. Whoever holds or shows something of
+        other companies does by this one what it does for its own.
+        """
+        of_all = self.noun == "setting" and self.record_id == GRACE
+        return of_all or self.noun in INSTALLATION_NOUNS
 
 
 ALL: tuple[type[DomainEvent], ...] = (

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from actors.events import RecordChanged
+from actors.events import INSTALLATION_NOUNS, RecordChanged
 from api.endpoint.context import Ctx
 from api.endpoint.declaration import Routes
 from api.endpoint.fields import Page, Short
@@ -26,8 +26,6 @@ from api.endpoint.times import is_moment, moments
 from api.endpoint.uploads import stored
 from api.errors import Detail, Forbidden, Invalid
 from api.http_types import Upload
-from api.realtime.wire import SILENT
-from storage import companies
 from storage.database import Statements
 from storage.errors import NotFound
 from storage.ids import CompanyId
@@ -95,6 +93,9 @@ def crud(
         show: builds the views of some rows, reading from the given transaction or database.
         feature: the plan's switch without which nothing is added or changed.
     """
+    if ("company_id" in rows.table.c) == (noun in INSTALLATION_NOUNS):
+        message = f"{noun}: rows without a company are those of INSTALLATION_NOUNS, and only those"
+        raise ValueError(message)
     routes = Routes(prefix, tag=prefix.strip("/"), guard=read, missing=missing, feature=feature)
     resource = _Resource(
         rows, noun, tuple(needs), tuple(secret), narrow, narrow_writes, stamp, check, show
@@ -273,7 +274,6 @@ class _Resource:
             (shown,) = await self._show(ctx, tx, [made])
             tx.publish(self._event(ctx.company_id, "create", made.id, shown))
             ctx.settle(tx, shown)
-        await self._tell_others(ctx, "create", made.id, shown)
         return shown
 
     async def change(self, ctx: Ctx, row_id: int, body: Any) -> Any:
@@ -284,7 +284,6 @@ class _Resource:
         async with ctx.parts.database.begin(ctx.company_id) as tx:
             await self._rows.delete(tx, ctx.company_id, row_id)
             tx.publish(self._event(ctx.company_id, "delete", row_id, None))
-        await self._tell_others(ctx, "delete", row_id, None)
         return Done(f"{self._noun.replace('_', ' ').capitalize()} deleted")
 
     async def attach(self, ctx: Ctx, row_id: int, uploads: tuple[Upload, ...]) -> Done:
@@ -307,7 +306,6 @@ class _Resource:
             (shown,) = await self._show(ctx, tx, [changed])
             tx.publish(self._event(ctx.company_id, "update", row_id, shown))
             ctx.settle(tx, answer or shown)
-        await self._tell_others(ctx, "update", row_id, shown)
         return shown
 
     async def _writable(self, ctx: Ctx, row_id: int) -> None:
@@ -348,15 +346,6 @@ class _Resource:
         return RecordChanged(
             company_id=company_id, noun=self._noun, action=action, record_id=row_id, record=shown
         )
-
-    async def _tell_others(self, ctx: Ctx, action: str, row_id: int, shown: Any) -> None:
-        """The installation's rows are everybody's: the other companies' browsers hear of them too."""
-        if "company_id" in self._rows.table.c or self._noun in SILENT:
-            return
-        for company in await companies.all_of(ctx.parts.database):
-            if company.id != ctx.company_id:
-                async with ctx.parts.database.begin(company.id) as tx:
-                    tx.publish(self._event(company.id, action, row_id, shown))
 
 
 def with_file(row: Any, address: Callable[[CompanyId, str | None], str | None]) -> Any:

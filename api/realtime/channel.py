@@ -31,7 +31,7 @@ class Outgoing:
     def __init__(
         self, name: str, payload: object, seq: int, volatile: bool, ends: bool = True
     ) -> None:
-        """`ends`: it is the last event that its change is told by."""
+        """`ends`: it is the last event that its change is told by. `seq` 0: it is in no log."""
         self.name = name
         self.payload = payload
         self.seq = seq
@@ -52,7 +52,8 @@ class Outgoing:
         """The websocket frame for one dialect."""
         if dialect < STREAM_JSON:
             return frame(prefix + self.json)
-        event = {"event": self.name, "seq": self.seq, "data": self.payload}
+        number = {"seq": self.seq} if self.seq else {}
+        event = {"event": self.name, **number, "data": self.payload}
         if dialect == STREAM_JSON:
             return frame(codec.encode_json(event))
         return frame(_encode_msgpack(msgspec.to_builtins(event)), BINARY)  # times as in JSON

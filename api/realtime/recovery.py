@@ -17,6 +17,9 @@ from api.principal import Principal
 
 RECOVERABLE = ("transport close", "transport error", "ping timeout", "server shutting down")
 
+UNNUMBERED: Final = 0
+"""The number of what every company is told and none has in its log: only the buffer has it."""
+
 LONGEST: Final = 1_000
 """So many events are read again for one client; after more of them a fresh start is cheaper."""
 
@@ -75,6 +78,7 @@ class Log:
         "_next",
         "_saved",
         "_trimmed_seq",
+        "_unlogged",
     )
 
     def __init__(self, boot: str, limit: int) -> None:
@@ -86,6 +90,7 @@ class Log:
         self._next = 1
         self._last_seq = 0
         self._trimmed_seq = 0
+        self._unlogged = 0  # number of the last entry let go that the event log has not
         self._saved: dict[str, Saved] = {}
 
     @property
@@ -99,15 +104,18 @@ class Log:
             return
         event.offset = self._offset(self._next, event)
         self._next += 1
-        self._last_seq = event.seq
+        self._last_seq = event.seq or self._last_seq
         entry = event.json
         self._entries.append((rooms, entry, event.seq))
         self._bytes += len(entry)
         while self._bytes > self._limit:
             _, gone, seq = self._entries.popleft()
             self._bytes -= len(gone)
+            if seq == UNNUMBERED:
+                self._unlogged = self._first
+            else:
+                self._trimmed_seq = seq
             self._first += 1
-            self._trimmed_seq = seq
 
     def _offset(self, number: int, event: Logged) -> str:
         """Process, place in the buffer, and the change's number where it is told to its end."""
@@ -145,7 +153,9 @@ class Log:
         if place is None or self._returning(pid, namespace, principal, now) is None:
             return None
         number, seq = place
-        if number >= self._first - 1 or not 0 < seq <= self._last_seq <= seq + LONGEST:
+        if not self._unlogged <= number < self._first - 1:
+            return None
+        if not 0 < seq <= self._last_seq <= seq + LONGEST:
             return None
         return Gap(seq, self._last_seq)
 
@@ -167,11 +177,11 @@ class Log:
         entries = list(self._entries)
         if start >= 0:
             found = [(rooms, entry) for rooms, entry, _ in entries[start:]]
-        elif reread is not None and self._trimmed_seq <= reread.until:
-            rest = [(rooms, entry) for rooms, entry, seq in entries if seq > reread.until]
-            found = [*reread.entries, *rest]
-        else:
+        elif reread is None or self._trimmed_seq > reread.until or self._unlogged > place[0]:
             return None
+        else:
+            newer = [item for item in entries if item[2] > reread.until or item[2] == UNNUMBERED]
+            found = [*reread.entries, *((rooms, entry) for rooms, entry, _ in newer)]
         del self._saved[pid]
         own = saved.rooms.keys()
         return saved, [entry for rooms, entry in found if not own.isdisjoint(rooms)]

@@ -11,10 +11,10 @@ from storage.ids import CompanyId
 
 
 def outgoing(seq: int, event: DomainEvent) -> Iterator[tuple[wire.Rooms, Outgoing]]:
-    """The rooms and wire events of one committed event."""
+    """The rooms and wire events of one committed event, or of one without a number here."""
     told = list(wire.pushes(event))
     for place, push in enumerate(told, 1):
-        payload = {**push.payload, "seq": seq}
+        payload = {**push.payload, "seq": seq} if seq else push.payload
         yield push.rooms, Outgoing(push.name, payload, seq, push.volatile, place == len(told))
 
 

@@ -28,7 +28,7 @@ from api.realtime.packet import encode_json
 from api.realtime.ports import RealtimePorts
 from api.realtime.protocol import Session
 from api.realtime.reactor import Reactor
-from api.realtime.recovery import RECOVERABLE, Log, Saved, same_permissions
+from api.realtime.recovery import RECOVERABLE, UNNUMBERED, Log, Saved, same_permissions
 from api.realtime.rereading import outgoing
 from api.realtime.settings import RealtimeSettings
 from api.realtime.stream import Stream, stream_principal
@@ -175,6 +175,8 @@ class RealtimeServer:
         channel = self._channels.get(company_id)
         if channel is not None:
             self._publish(channel, seq, event)
+        if isinstance(event, RecordChanged) and event.is_everybodys:
+            self.spawn(self._tell_others, event)
         if isinstance(event, UserChanged):
             if not event.presence:
                 self.revalidate_user(company_id, event.user.id)
@@ -192,6 +194,16 @@ class RealtimeServer:
                 channel.publish(told, told_event)
         except Exception:
             log.exception("event %s has no wire form", event.kind)
+
+    async def _tell_others(self, event: RecordChanged) -> None:
+        """The other companies' sockets hear of what is everybody's; it is in none of their logs."""
+        for count, company_id in enumerate(list(self._channels), 1):
+            channel = self._channels.get(company_id)
+            if channel is not None and company_id != event.company_id:
+                theirs = msgspec.structs.replace(event, company_id=company_id)
+                self._publish(channel, UNNUMBERED, theirs)
+            if count % self._settings.sends_per_turn == 0:
+                await trio.lowlevel.checkpoint()
 
     def _part(self, channel: Channel, ticket: TicketView, push: tuple[Rooms, Outgoing]) -> None:
         """A ticket moved: who had it open and may see it no longer hears the `delete`, no more."""

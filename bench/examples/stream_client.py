@@ -64,7 +64,7 @@ class StreamClient:
                 if "id" in told:
                     if told["id"] in self._replies:
                         self._replies[told["id"]].send_nowait(told)
-                elif "seq" in told:
+                elif "seq" in told or "event" in told:
                     self._handle(told)
         finally:
             for waiting in self._replies.values():
@@ -97,7 +97,12 @@ class Position:
         return None if self.seq is None else max(self.seq - 1, 0)
 
     def takes(self, event: dict[str, Any]) -> bool:
-        """Take note of an event. False: it belongs to a change that is long handled."""
+        """Take note of an event. False: it belongs to a change that is long handled.
+
+        What the operators tell every company has no number: it is heard or missed, and moves nothing.
+        """
+        if "seq" not in event:
+            return True
         new = self.seq is None or event["seq"] >= self.seq
         self.seq = max(self.seq or 0, event["seq"])
         return new

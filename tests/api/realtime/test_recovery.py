@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
+from actors.events import RecordChanged
 from api.realtime.recovery import LONGEST
 from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
@@ -53,6 +54,13 @@ class Keeper(World):
             )
             self.server.emit(COMPANY, number, said)
 
+    async def say_to_all(self, page: int) -> None:
+        """An operator of another company deleted a help page."""
+        assert self.server is not None
+        event = RecordChanged(company_id=CompanyId(2), noun="help", action="delete", record_id=page)
+        self.server.emit(event.company_id, 1, event)
+        await wait_all_tasks_blocked()
+
     def ports(self, **changes: Any) -> Any:
         return super().ports(events_again=self.events_again, **changes)
 
@@ -78,12 +86,12 @@ async def joined(port: int, token: str = "admin", **auth: str) -> tuple[RawClien
 
 
 async def heard(client: RawClient) -> tuple[list[int], str]:
-    """Numbers of the events up to `ready`, and the last offset."""
+    """Numbers (or help pages) of the events up to `ready`, and the last offset."""
     seen: list[int] = []
     offset = ""
     while not (text := await client.text()).startswith(READY):
         _, payload, offset = msgspec.json.decode(text[2:])
-        seen.append(payload["seq"])
+        seen.append(payload.get("seq") or payload["id"])
     return seen, offset
 
 
@@ -174,6 +182,43 @@ async def test_what_the_buffer_let_go_comes_from_the_log() -> None:
         world.while_reading = [50, 51]
         assert await back(port, kept) == (True, list(range(3, 52)))
         assert world.reads > 1
+
+
+async def test_what_every_company_is_told_is_recovered_from_the_buffer() -> None:
+    async with keeping() as (world, port):
+        kept = await leave_after(world, port, 1, 2)
+        world.say(3)
+        await world.say_to_all(900)
+        world.say(4)
+        assert await back(port, kept) == (True, [3, 900, 4])
+
+
+async def test_the_buffer_has_what_every_company_was_told_where_the_log_has_the_rest() -> None:
+    async with keeping() as (world, port):
+        kept = await leave_after(world, port, 1, 2)
+        world.say(*range(3, 50))
+        await world.say_to_all(900)
+        world.say(50)
+        recovered, seen = await back(port, kept)
+        assert recovered
+        assert world.reads
+        assert sorted(seen) == [*range(3, 51), 900]
+
+
+@pytest.mark.parametrize("heard_it", [True, False])
+async def test_what_neither_buffer_nor_log_has_is_a_fresh_session_for_who_missed_it(
+    heard_it: bool,
+) -> None:
+    async with keeping() as (world, port):
+        assert world.server is not None
+        world.server.channel(COMPANY)
+        if heard_it:
+            await world.say_to_all(900)
+        kept = await leave_after(world, port, 1, 2)
+        if not heard_it:
+            await world.say_to_all(900)
+        world.say(*range(3, 50))
+        assert await back(port, kept) == ((True, list(range(3, 50))) if heard_it else (False, []))
 
 
 async def test_a_client_that_was_told_from_the_log_can_come_back_again() -> None:
