@@ -1,9 +1,12 @@
 """Tokens of programs: what the external API lets in, counts, and tells apart from people.
 
-Two kinds. A connection's own token, as the family has it, sends by that connection. A token of
-`/api-tokens` has the scopes it was made with, may expire, may be bound to one connection, and acts
-for every company only if an operator made it so, and as long as that one is an operator. Tokens end
-with the user who made them.
+Two kinds. A connection's own token, as the family has it, sends by that connection, and belongs to
+it. A token of `/api-tokens` has the scopes it was made with, may expire, may be bound to one
+connection, and acts for every company only if an operator made it so.
+
+Such a token is never good for more than who made it is today: it rests while that one is no admin
+(for every company: no operator) and ends with their account. Who made it is who was shown it; an
+agent who was an admin would else read the whole company by it, though no login lets them.
 """
 
 import math
@@ -137,8 +140,8 @@ class ApiTokens:
         moment = self._clock()
         if api_tokens.is_expired(token, moment):
             raise TokenRefused
-        if token.installation and not await self._made_by_operator(token):
-            raise TokenRefused
+        if not await self._could_be_made_today(token):
+            raise TokenRefused(Detail("$", "who made this token may not make it any more"))
         principal = await self._principal(
             token.company_id,
             f"token {token.id}",
@@ -150,12 +153,19 @@ class ApiTokens:
         await self._touch(token, moment.timestamp())
         return principal
 
-    async def _made_by_operator(self, token: ApiToken) -> bool:
-        """A token for every company is as good as who made it is today."""
+    async def _could_be_made_today(self, token: ApiToken) -> bool:
+        """Whether who made it has the rank that it takes.
+
+        Operators are asked for each time: their rank is given and taken beside the server.
+        """
         if token.user_id is None:
             return False
-        maker = await users.find(self._database, token.company_id, token.user_id)
-        return maker is not None and maker.is_super
+        if token.installation:
+            operator = await users.find(self._database, token.company_id, token.user_id)
+            return operator is not None and operator.is_super
+        snapshot = await self._snapshots.current(token.company_id)
+        maker = snapshot.users.get(token.user_id)
+        return maker is not None and maker.is_admin
 
     async def _principal(
         self,

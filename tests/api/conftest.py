@@ -209,7 +209,12 @@ async def _company(world: World, name: str, hashed: str) -> Company:
         await connections.write_secrets(tx, company_id, connection.id, api, box=parts.box)
         program = f"chatia_token-of-{name}"
         await api_tokens.create(
-            tx, company_id, program, name="Program", scopes=sorted(COMPANY_SCOPES)
+            tx,
+            company_id,
+            program,
+            name="Program",
+            scopes=sorted(COMPANY_SCOPES),
+            user_id=founded.admin.id,
         )
     return Company(
         id=company_id,

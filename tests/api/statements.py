@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from asyncpg.connection import LoggedQuery
 
@@ -21,7 +22,7 @@ async def counted(world: World) -> AsyncGenerator[list[str]]:
         if record.query:  # the driver's own resets have none
             seen.append(record.query)
 
-    connections = [lane.connection for lane in pool._lanes]
+    connections: list[Any] = [lane.connection for lane in pool._lanes]
     size, pool._size = pool._size, len(connections)
     for connection in connections:
         connection.add_query_logger(note)

@@ -121,6 +121,30 @@ async def test_a_token_for_every_company_is_as_good_as_who_made_it_is_today(worl
     assert await reads_companies(world, made["token"]) == 403
 
 
+async def test_a_token_rests_while_who_made_it_is_no_admin(world: World):
+    """Shown to them alone, it would read the whole company for who is an agent by now."""
+    path = f"/users/{world.a.user_id}"
+    await world.call("PUT", path, {"profile": "admin"}, token=world.a.admin)
+    theirs, other = await make(world, world.a.user), await make(world, world.a.admin)
+    assert (await send(world, theirs["token"])).status == 200
+    await world.call("PUT", path, {"profile": "user"}, token=world.a.admin)
+    refused = await send(world, theirs["token"])
+    assert (refused.status, refused.json()["details"][0]["message"]) == (
+        403,
+        "who made this token may not make it any more",
+    )
+    assert (await send(world, other["token"])).status == 200
+    await world.call("PUT", path, {"profile": "admin"}, token=world.a.admin)
+    assert (await send(world, theirs["token"])).status == 200
+
+
+async def test_a_token_that_nobody_made_opens_nothing(world: World):
+    made = await make(world)
+    nobodys = sa.update(api_tokens).values(user_id=None)
+    await world.app.parts.database.execute(nobodys)
+    assert (await send(world, made["token"])).status == 403
+
+
 async def test_tokens_end_with_the_user_who_made_them(world: World):
     promoted = {"profile": "admin"}
     path = f"/users/{world.a.user_id}"
