@@ -1,8 +1,9 @@
-"""The outbox relay: hands due rows to the sessions that send them, in order per conversation.
+"""The outbox relay: hands rows to the sessions that send them, in order per conversation.
 
 New rows arrive as hints of their commit and are handed on without a query. Whatever a hint was
 lost for, or a session had no room for, is read from the outbox, oldest first; until it has been,
-no later row of that connection is handed on. At the start everything unfinished is looked up.
+no later row of that connection is handed on. A session that has just begun to send is given the
+oldest rows first, those that back off included. At the start everything unfinished is looked up.
 """
 
 from collections import defaultdict
@@ -113,16 +114,16 @@ class OutboxRelay(Actor, accepts=RelayCommand):
             self.start_soon(self._serve, link, rows)
 
     async def _serve(self, link: Link, rows: Sequence[OutboxRow]) -> None:
-        """Hands rows over, then whatever else is due, until the session is full or all is done."""
+        """Hands rows over, then whatever else is to be sent, until the session is full."""
         try:
             await self._wake(link)
-            if rows and not await self._hand(link, rows):
-                return
+            if rows:
+                await self._hand(link, rows)
             while link in self._behind:
                 # First the mark, then the query: what is committed meanwhile marks it again.
                 self._behind.discard(link)
                 await self._wake(link)
-                if not await self._hand_due(link):
+                if not await self._hand_oldest(link):
                     self._behind.add(link)
                     return
         finally:
@@ -140,30 +141,32 @@ class OutboxRelay(Actor, accepts=RelayCommand):
         except (Refusal, StorageError, ActorCrashed, ActorStopped):
             self._asleep.add(link)
 
-    async def _hand_due(self, link: Link) -> bool:
-        """Whether nothing due is left that the session does not hold."""
+    async def _hand_oldest(self, link: Link) -> bool:
+        """Whether nothing is left to send that the session does not hold."""
         try:
-            rows = await self._ports.store.due(*link, self._ports.clock(), PAGE)
+            rows = await self._ports.store.pending(*link, PAGE)
         except StorageError:
             return False
-        return await self._hand(link, rows) and len(rows) < PAGE
+        return await self._hand(link, rows, oldest=True) and len(rows) < PAGE
 
-    async def _hand(self, link: Link, rows: Sequence[OutboxRow]) -> bool:
-        """Whether the session holds all of them now."""
+    async def _hand(self, link: Link, rows: Sequence[OutboxRow], *, oldest: bool = False) -> bool:
+        """Whether the session holds all of them now; the oldest are given whole, it may be new."""
         handed = self._handed[link]
-        fresh = tuple([row for row in rows if row.id not in handed])
-        if not fresh:
+        given = tuple([row for row in rows if oldest or row.id not in handed])
+        if not given and not oldest:
             return True
-        handed.update(row.id for row in fresh)
-        left = await self._ask(link, fresh)
+        handed.update(row.id for row in given)
+        left = await self._ask(link, given, oldest=oldest)
         handed.difference_update(left)
         if left:
             self._behind.add(link)
         return not left
 
-    async def _ask(self, link: Link, rows: tuple[OutboxRow, ...]) -> tuple[OutboxId, ...]:
+    async def _ask(
+        self, link: Link, rows: tuple[OutboxRow, ...], *, oldest: bool
+    ) -> tuple[OutboxId, ...]:
         """The rows that the session did not take."""
-        command = HandOver(company_id=link[0], connection_id=link[1], rows=rows)
+        command = HandOver(company_id=link[0], connection_id=link[1], rows=rows, oldest=oldest)
         self.watch(command.to)
         try:
             return await self.system.ask(command)

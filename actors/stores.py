@@ -126,10 +126,10 @@ class PgOutbox:
     async def due_somewhere(self, now: datetime) -> Sequence[Place]:
         return await outbox_queue.connections_due(self._database, now)
 
-    async def due(
-        self, company_id: CompanyId, connection_id: ConnectionId, now: datetime, limit: int
+    async def pending(
+        self, company_id: CompanyId, connection_id: ConnectionId, limit: int
     ) -> Sequence[OutboxRow]:
-        return await outbox_queue.due_rows(self._database, company_id, connection_id, now, limit)
+        return await outbox_queue.pending_rows(self._database, company_id, connection_id, limit)
 
     async def in_doubt(
         self, company_id: CompanyId, connection_id: ConnectionId

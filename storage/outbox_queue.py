@@ -1,4 +1,4 @@
-"""The outbox as a queue: what is due, what is in doubt, and the rows that reports refer to."""
+"""The outbox as a queue: what is to be sent, what is in doubt, and the rows that reports refer to."""
 
 from datetime import datetime
 
@@ -20,26 +20,12 @@ _PROVIDER_IDS = sa.bindparam("provider_ids", type_=sa.ARRAY(sa.Text))
 _NOW = sa.bindparam("now", type_=sa.DateTime(timezone=True))
 
 _ROW = columns_of(outbox, OutboxRow)
-_earlier = outbox.alias("earlier")
-# A row that backs off keeps its place: nothing of its conversation is due before it.
-_first = ~sa.exists().where(
-    _earlier.c.company_id == outbox.c.company_id,
-    _earlier.c.connection_id == outbox.c.connection_id,
-    _earlier.c.contact_id == outbox.c.contact_id,
-    _earlier.c.id < outbox.c.id,
-    _earlier.c.state == sa.literal_column("'pending'"),
-    _earlier.c.due_at > _NOW,
-    (_earlier.c.kind == sa.literal_column("'media_fetch'"))
-    == (outbox.c.kind == sa.literal_column("'media_fetch'")),
-)
-DUE = prepared(
+PENDING = prepared(
     sa.select(*_ROW)
     .where(
         outbox.c.company_id == _COMPANY,
         outbox.c.connection_id == _CONNECTION,
         outbox.c.state == sa.literal_column("'pending'"),
-        outbox.c.due_at <= _NOW,
-        _first,
     )
     .order_by(outbox.c.id)
     .limit(sa.bindparam("limit", type_=sa.Integer))
@@ -136,21 +122,12 @@ async def connections_due(database: Database, now: datetime) -> list[Place]:
     return await database.all(DUE_SOMEWHERE, now=now, into=Place)
 
 
-async def due_rows(
-    database: Database,
-    company_id: CompanyId,
-    connection_id: ConnectionId,
-    now: datetime,
-    limit: int,
+async def pending_rows(
+    database: Database, company_id: CompanyId, connection_id: ConnectionId, limit: int
 ) -> list[OutboxRow]:
-    """The oldest due rows of a connection, none before an earlier one of its conversation."""
+    """The oldest rows of a connection that are to be sent; those that back off keep their place."""
     return await database.all(
-        DUE,
-        company_id=company_id,
-        connection_id=connection_id,
-        now=now,
-        limit=limit,
-        into=OutboxRow,
+        PENDING, company_id=company_id, connection_id=connection_id, limit=limit, into=OutboxRow
     )
 
 

@@ -75,6 +75,7 @@ class SessionActor(Actor, accepts=SessionCommand):
         self._sender: Sender | None = None
         self._doubtful: list[OutboxRow] = []  # found at the start; they come before all others
         self._wanted = 0
+        self._has_oldest = False
 
     async def on_start(self) -> None:
         """Loads the link; sends that a dead process had begun are in doubt from here on."""
@@ -151,6 +152,7 @@ class SessionActor(Actor, accepts=SessionCommand):
             lambda row: self._reconcile_later(row.id),
             self._in_flight,
         )
+        self._has_oldest = False
         self._sender.take(self._doubtful)
         self._doubtful.clear()
 
@@ -272,7 +274,8 @@ class SessionActor(Actor, accepts=SessionCommand):
 
     @handler
     async def hand_over(self, cmd: HandOver) -> tuple[OutboxId, ...]:
-        if self._sender is None:
+        self._has_oldest = self._has_oldest or cmd.oldest
+        if self._sender is None or not self._has_oldest:
             return tuple(row.id for row in cmd.rows)
         return tuple(self._sender.take(cmd.rows))
 

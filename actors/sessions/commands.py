@@ -69,9 +69,14 @@ class ProviderIdsKnown(SessionCommand[None], frozen=True, kw_only=True):
 
 
 class HandOver(SessionCommand[tuple[OutboxId, ...]], frozen=True, kw_only=True):
-    """Due outbox rows, oldest first per conversation; replies those it had no room for."""
+    """Orders to send, oldest first per conversation; replies those that it did not take.
+
+    `oldest`: they are the oldest ones of the outbox. Before it has those, a session takes no other,
+    which might overtake them.
+    """
 
     rows: tuple[OutboxRow, ...]
+    oldest: bool = False
 
 
 class ResolveUnknown(SessionCommand[None], frozen=True, kw_only=True):

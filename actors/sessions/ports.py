@@ -26,9 +26,11 @@ class OutboxStore(Protocol):
 
     async def due_somewhere(self, now: datetime) -> Sequence[Place]: ...
 
-    async def due(
-        self, company_id: CompanyId, connection_id: ConnectionId, now: datetime, limit: int
-    ) -> Sequence[OutboxRow]: ...
+    async def pending(
+        self, company_id: CompanyId, connection_id: ConnectionId, limit: int
+    ) -> Sequence[OutboxRow]:
+        """The oldest rows to send, those that back off among them."""
+        ...
 
     async def in_doubt(
         self, company_id: CompanyId, connection_id: ConnectionId

@@ -7,7 +7,7 @@ stays `unknown` until a report or a person resolves it.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import trio
@@ -74,6 +74,11 @@ def lane_of(row: OutboxRow) -> Lane:
 def pause_before(attempt: int, asked: float = 0.0) -> float:
     """Seconds before attempt number `attempt` (the second is 2), at least what was asked for."""
     return max(asked, min(FIRST_PAUSE * 2.0 ** (attempt - 2), LONGEST_PAUSE))
+
+
+def wait_before(row: OutboxRow, now: datetime) -> float:
+    """Seconds until an order is due; a clock that was set back makes a pause no longer than it was."""
+    return max(0.0, min(row.due_at - now, row.due_at - row.updated_at).total_seconds())
 
 
 class Sender:
@@ -181,6 +186,8 @@ class Sender:
 
     async def _finish(self, send: Send) -> None:
         """Works on one order until nothing more is to be done about it here."""
+        if pause := wait_before(send.row, self._ports.clock()):
+            await trio.sleep(pause)
         while self._running and not send.cancelled:
             try:
                 pause = await self._attempt(send)

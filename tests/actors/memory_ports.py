@@ -98,12 +98,10 @@ class MemoryOutbox:
         due = [r for r in self._rows(state="pending") if r.due_at <= now]
         return [Place(r.company_id, r.connection_id) for r in due]
 
-    async def due(
-        self, company_id: CompanyId, connection_id: ConnectionId, now: datetime, limit: int
+    async def pending(
+        self, company_id: CompanyId, connection_id: ConnectionId, limit: int
     ) -> list[OutboxRow]:
-        pending = self._rows(connection_id=connection_id, state="pending")
-        held = {row.contact_id for row in pending if row.due_at > now}
-        return [r for r in pending if r.due_at <= now and r.contact_id not in held][:limit]
+        return self._rows(connection_id=connection_id, state="pending")[:limit]
 
     async def in_doubt(self, company_id: CompanyId, connection_id: ConnectionId) -> list[OutboxRow]:
         own = self._rows(connection_id=connection_id)

@@ -346,6 +346,24 @@ async def test_a_lost_hint_is_found_by_the_scan_and_nothing_overtakes_it(
         assert [body for _, body, _, _ in link.far.calls] == ["a", "b"]
 
 
+async def test_after_a_restart_an_order_that_backs_off_is_not_overtaken(
+    autojump_clock: MockClock,
+) -> None:
+    memory, numbers = Memory(), Numbers()
+    in_twenty = NOW + timedelta(seconds=20)
+    first = Link.stored(memory, numbers, "a", attempt=2, version=3, due_at=in_twenty).id
+    other = Link.stored(memory, numbers, "other", phone="5522").id
+    async with open_link(memory, numbers=numbers) as link:
+        await link.state(other, "sent")
+        await trio.sleep(5)
+        second = link.order("b")
+        await link.state(second, "sent")
+        assert link.row(first)["state"] == "sent"
+        assert [body for _, body, _, _ in link.far.calls] == ["other", "a", "b"]
+        times = [at for *_, at in link.far.calls]
+        assert times[1] - times[0] >= 19
+
+
 async def test_a_stopped_session_keeps_its_orders_until_it_is_started(
     autojump_clock: MockClock,
 ) -> None:

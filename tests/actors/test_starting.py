@@ -6,10 +6,14 @@ from trio.testing import MockClock
 
 from actors.channels.base import Rejected
 from actors.errors import AccountRefused, NotConnected
-from actors.sessions import StartSession, StopSession
+from actors.sessions import HandOver, StartSession, StopSession
+from actors.sessions.actor import session_actor
+from engine import Virtual
+from engine.testing import open_system
 from storage.errors import OutcomeUnknown
 from tests.actors.company import COMPANY, LINE
-from tests.actors.sessions_kit import open_link, status
+from tests.actors.memory import Memory, Numbers
+from tests.actors.sessions_kit import FarEnd, Link, open_link, session_ports, status
 
 START = StartSession(company_id=COMPANY, connection_id=LINE)
 
@@ -70,3 +74,18 @@ async def test_a_session_that_ends_while_the_relay_is_busy_with_it_is_woken_all_
         order = link.order("a")
         await link.until(lambda: link.row(order)["state"] == "unknown", seconds=60)
         assert link.far.calls == []
+
+
+async def test_a_session_takes_nothing_before_it_has_the_oldest_orders(
+    autojump_clock: MockClock,
+) -> None:
+    memory, numbers, far = Memory(), Numbers(), FarEnd()
+    first, second = (Link.stored(memory, numbers, body) for body in ("a", "b"))
+    ports = session_ports(memory, far, numbers)
+    sessions = Virtual("session", lambda address: session_actor(ports, address), resident=True)
+    to = {"company_id": COMPANY, "connection_id": LINE}
+    async with open_system({"session": sessions}) as system:
+        assert await system.ask(HandOver(**to, rows=(second,))) == (second.id,)
+        assert await system.ask(HandOver(**to, rows=(first, second), oldest=True)) == ()
+        await trio.sleep(1)
+    assert [body for _, body, _, _ in far.calls] == ["a", "b"]
