@@ -1,6 +1,6 @@
 """Statements and transactions on Postgres, with events published only after their commit."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,6 +13,7 @@ from sqlalchemy.sql import Executable
 from storage.acts import Act, Change, current
 from storage.audit_chain import link, written
 from storage.bridge import AsyncpgConnection, Bridge, open_bridge
+from storage.doubts import Doubts
 from storage.errors import NotFound, OutcomeUnknown, StorageError
 from storage.events import DomainEvent, Publisher
 from storage.ids import CompanyId
@@ -41,7 +42,7 @@ WITH stream AS (
 INSERT INTO events (company_id, seq, kind, ids)
 SELECT $1, stream.last_seq - $2 + e.place, e.kind, e.ids
 FROM stream, unnest($3::text[], $4::jsonb[]) WITH ORDINALITY AS e (kind, ids, place)
-RETURNING seq
+RETURNING seq, created_at
 """
 """Takes the company's stream row, so it must be the last statement before COMMIT."""
 
@@ -62,7 +63,7 @@ WITH stream AS (
 INSERT INTO events (company_id, seq, kind, ids)
 SELECT $1, stream.last_seq - $2 + e.place, e.kind, e.ids
 FROM stream, unnest($3::text[], $4::jsonb[]) WITH ORDINALITY AS e (kind, ids, place)
-RETURNING seq
+RETURNING seq, created_at
 """
 """What NUMBER_AND_STORE does, after AUDIT_NEXT, with the audit log's entry."""
 
@@ -204,29 +205,30 @@ class Tx(Statements):
 
     async def _commit(self, connection: AsyncpgConnection) -> None:
         """Number the events, commit, and queue the publication; on the loop thread."""
-        numbered: list[tuple[int, DomainEvent]] = []
+        stored: list[Any] = []
         try:
             if self._act is not None and self._changes:
-                numbered = await self._store_with_audit(connection, self._act)
+                stored = await self._store_with_audit(connection, self._act)
             elif self._events:
-                numbered = self._pairs(await connection.fetch(NUMBER_AND_STORE, *self._rows()))
+                stored = await connection.fetch(NUMBER_AND_STORE, *self._rows())
         except BaseException:
             await _rollback(connection)
             raise
+        numbered = self._pairs(stored)
         try:
             await connection.execute("COMMIT")
         except BaseException as error:
             if outcome_unknown(error):
+                if numbered:
+                    self._database.doubts.add(numbered, stored[0][1])
                 message = "connection lost while committing"
                 raise OutcomeUnknown(message) from error
             raise
         if numbered:
             # Queued here, not in the waking trio task: trio wakes tasks in no particular order.
-            self._database.bridge.trio_call_soon(lambda: self._database.publisher(numbered))
+            self._database.publish_soon(numbered)
 
-    async def _store_with_audit(
-        self, connection: AsyncpgConnection, act: Act
-    ) -> list[tuple[int, DomainEvent]]:
+    async def _store_with_audit(self, connection: AsyncpgConnection, act: Act) -> list[Any]:
         """The events, the entry of the audit log, and the idempotency key that is used up."""
         if act.once is not None:
             await connection.execute(SETTLE, *act.once, *(self._answer or (None, None, None)))
@@ -235,7 +237,7 @@ class Tx(Statements):
         at = datetime.now(UTC)
         tied = link(self._database.audit_key, before, self.company_id, seq, at, entry.encode())
         rows = self._rows()
-        return self._pairs(await connection.fetch(STORE_WITH_AUDIT, *rows, seq, at, entry, tied))
+        return await connection.fetch(STORE_WITH_AUDIT, *rows, seq, at, entry, tied)
 
     def _rows(self) -> tuple[CompanyId, int, list[str], list[str]]:
         """The events as NUMBER_AND_STORE takes them."""
@@ -258,6 +260,11 @@ class Database(Statements):
         self.bridge = bridge
         self.pool = pool
         self.publisher: Publisher = _nobody_listens
+        self.doubts = Doubts(dsn, self.publish_soon)
+
+    def publish_soon(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
+        """Hand committed events over to the trio thread, in the order of the calls."""
+        self.bridge.trio_call_soon(lambda: self.publisher(pairs))
 
     def begin(self, company_id: CompanyId) -> Tx:
         """A transaction: `async with database.begin(company_id) as tx`.
@@ -268,7 +275,8 @@ class Database(Statements):
         commits may overtake each other on their way, so the receiver orders by number.
 
         Raises:
-            OutcomeUnknown: the connection broke while COMMIT was on its way.
+            OutcomeUnknown: the connection broke while COMMIT was on its way; the events are
+                published later if it turns out to have been committed.
             DatabaseUnavailable: Postgres does not answer; nothing was committed.
         """
         return Tx(self, company_id)

@@ -186,8 +186,8 @@ class Sender:
 
     async def _finish(self, send: Send) -> None:
         """Works on one order until nothing more is to be done about it here."""
-        if pause := wait_before(send.row, self._ports.clock()):
-            await trio.sleep(pause)
+        if (rest := wait_before(send.row, self._ports.clock())) > 0:
+            await trio.sleep(rest)
         while self._running and not send.cancelled:
             try:
                 pause = await self._attempt(send)
