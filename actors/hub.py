@@ -81,19 +81,28 @@ class CatchUp(HubCommand[None], frozen=True, kw_only=True):
 
 
 class HubActor(Actor, accepts=HubCommand):
-    """Emits the events of one company in order; owns nothing but the number it expects."""
+    """Emits the events of one company in order; owns nothing but the number it expects.
+
+    `reached` holds the last number handed on and outlives a crash: an event is never told twice.
+    """
 
     mailbox = MailboxPolicy(capacity=2048, overflow="reject")
     idle_timeout = math.inf
 
     def __init__(
-        self, company_id: CompanyId, sink: EventSink, log: EventLog, lost: dict[CompanyId, int]
+        self,
+        company_id: CompanyId,
+        sink: EventSink,
+        log: EventLog,
+        lost: dict[CompanyId, int],
+        reached: dict[CompanyId, int],
     ) -> None:
         self._company_id = company_id
         self._sink = sink
         self._log = log
         self._lost = lost
-        self._expected = log.position(company_id) + 1
+        self._reached = reached
+        self._expected = reached.get(company_id, log.position(company_id)) + 1
         self._early: dict[int, DomainEvent] = {}
         self._waiting = False
 
@@ -112,8 +121,7 @@ class HubActor(Actor, accepts=HubCommand):
 
     def _take(self, seq: int, event: DomainEvent) -> None:
         if seq == self._expected:
-            self._sink.emit(self._company_id, seq, event)
-            self._expected = seq + 1
+            self._emit(seq, event)
             if self._early:
                 self._release()
         elif seq > self._expected and len(self._early) < BUFFERED:
@@ -121,8 +129,14 @@ class HubActor(Actor, accepts=HubCommand):
 
     def _release(self) -> None:
         while (event := self._early.pop(self._expected, None)) is not None:
-            self._sink.emit(self._company_id, self._expected, event)
-            self._expected += 1
+            self._emit(self._expected, event)
+
+    def _emit(self, seq: int, event: DomainEvent | None) -> None:
+        """Hands one event on, if its rows are still there; counted before, so never twice."""
+        self._reached[self._company_id] = seq
+        self._expected = seq + 1
+        if event is not None:
+            self._sink.emit(self._company_id, seq, event)
 
     def _behind(self) -> bool:
         return bool(self._early) or self._lost.get(self._company_id, 0) >= self._expected
@@ -154,10 +168,7 @@ class HubActor(Actor, accepts=HubCommand):
     def _replay(self, seq: int, event: DomainEvent | None) -> None:
         if seq < self._expected:
             return
-        event = self._early.pop(seq, None) or event
-        if event is not None:
-            self._sink.emit(self._company_id, seq, event)
-        self._expected = seq + 1
+        self._emit(seq, self._early.pop(seq, None) or event)
 
 
 class HubPublisher:
@@ -168,6 +179,7 @@ class HubPublisher:
         self._sink = sink
         self._log = log
         self._lost: dict[CompanyId, int] = {}
+        self._reached: dict[CompanyId, int] = {}
         self._system: System | None = None
 
     def attach(self, system: System) -> None:
@@ -179,7 +191,7 @@ class HubPublisher:
     def hub(self, address: Address) -> HubActor:
         """The hub actor of the company that `address` names."""
         assert isinstance(address.key, int)
-        return HubActor(CompanyId(address.key), self._sink, self._log, self._lost)
+        return HubActor(CompanyId(address.key), self._sink, self._log, self._lost, self._reached)
 
     def __call__(self, pairs: Sequence[Pair]) -> None:
         self._snapshots.published(pairs)

@@ -59,10 +59,13 @@ class Log:
 class Sink:
     def __init__(self) -> None:
         self.seen: dict[CompanyId, list[int]] = {ONE: [], TWO: []}
+        self.breaks_at = 0
 
     def emit(self, company_id: CompanyId, seq: int, event: DomainEvent) -> None:
         assert isinstance(event, Happened)
         assert event.number == seq
+        if seq == self.breaks_at:
+            raise ZeroDivisionError
         self.seen[company_id].append(seq)
 
 
@@ -160,6 +163,20 @@ async def test_what_was_committed_before_the_start_is_not_repeated(
         publish(pairs(8))
         await settle()
         assert sink.seen[ONE] == [8]
+
+
+async def test_a_hub_that_crashes_goes_on_behind_what_it_told(autojump_clock: MockClock) -> None:
+    log = Log(last=5)
+    async with open_hub(log) as (publish, sink, _):
+        publish(pairs(1, 2))
+        await settle()
+        sink.breaks_at = 3
+        publish(pairs(3))
+        await trio.sleep(1)
+        publish(pairs(4))
+        publish(pairs(5))
+        await trio.sleep(5)
+        assert sink.seen[ONE] == [1, 2, 4, 5]
 
 
 async def test_publishing_before_the_system_runs_is_made_good(autojump_clock: MockClock) -> None:
