@@ -9,6 +9,7 @@ import heapq
 import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -34,7 +35,7 @@ from actors.channels.base import (
     Unparsed,
 )
 from actors.channels.simulator_files import sample_file
-from actors.errors import Busy
+from actors.errors import Busy, UnknownConnection
 from engine import errors as engine_errors
 from storage.errors import OutcomeUnknown, Retryable
 from storage.ids import CompanyId, ConnectionId
@@ -248,12 +249,16 @@ class Simulator:
     async def receive(
         self, account: Account, sender: Identity, name: str, messages: Sequence[InboundMessage]
     ) -> None:
-        """Delivers `messages` of one contact, in order; returns when they are committed."""
+        """Delivers `messages` of one contact, in order; returns when they are committed.
+
+        What is sent to a number whose connection was deleted reaches nobody.
+        """
         conversation = Conversation(
             key="simulator", contact=sender, inbounds=tuple(messages), name=name
         )
         company, connection = CompanyId(account.company_id), ConnectionId(account.connection_id)
-        await self._insist(lambda: self._sink.deliver(company, connection, conversation))
+        with suppress(UnknownConnection):
+            await self._insist(lambda: self._sink.deliver(company, connection, conversation))
 
     def text(
         self, sender: Identity, body: str, *, name: str = "", media: Media | None = None

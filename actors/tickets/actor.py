@@ -8,7 +8,13 @@ import msgspec
 
 from actors.acts import handler
 from actors.channels.base import Inbound
-from actors.errors import InvalidRequest, Moved, UnknownContact, UnknownMessage
+from actors.errors import (
+    InvalidRequest,
+    Moved,
+    UnknownConnection,
+    UnknownContact,
+    UnknownMessage,
+)
 from actors.sessions.commands import ProviderIdsKnown
 from actors.tickets import rules_agent, rules_inbound, rules_merge, rules_sending
 from actors.tickets.commands import (
@@ -49,6 +55,9 @@ from storage.messages import Message
 from storage.views import MessageView, TicketView
 
 T = TypeVar("T")
+
+_NOT_HERE = (Moved, UnknownContact, UnknownConnection)
+"""Why a delivery cannot be taken by this actor; its sender repeats it."""
 
 
 class TicketActor(Actor, accepts=TicketCommand):
@@ -120,7 +129,7 @@ class TicketActor(Actor, accepts=TicketCommand):
             self._fail(turns, error)
             if isinstance(error, OutcomeUnknown):
                 raise
-        except (Moved, UnknownContact) as gone:
+        except _NOT_HERE as gone:
             for turn in turns:
                 turn.fail(gone)
         else:
@@ -144,6 +153,8 @@ class TicketActor(Actor, accepts=TicketCommand):
             self._fail([turn], error)
             if isinstance(error, OutcomeUnknown):
                 raise
+        except _NOT_HERE as gone:
+            turn.fail(gone)
         else:
             turn.reply(Delivered(stored=stored, duplicates=duplicates, parked=parked))
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from actors.channels.base import Inbound, InboundEdit, InboundMessage, InboundRevoke
+from actors.errors import UnknownConnection
 from actors.tickets.draft import Draft
 from actors.tickets.showing import author_of
 from storage.connections import Connection
@@ -29,14 +30,20 @@ FETCHED: Final = 2
 
 
 def take(draft: Draft, connection_id: ConnectionId, inbounds: Sequence[Inbound]) -> int:
-    """Decides about inputs in order; returns how many had been seen before."""
+    """Decides about inputs in order; returns how many had been seen before.
+
+    Raises UnknownConnection: it was deleted, or is newer than what is known here. Nothing may be
+    counted as taken then.
+    """
     duplicates = 0
     connection = draft.snapshot.connections.get(connection_id)
+    if connection is None:
+        raise UnknownConnection(str(connection_id))
     for inbound in inbounds:
         key = (connection_id, inbound.provider_id)
         if draft.seen(key):
             duplicates += 1
-        elif connection is not None and _concerns_us(draft, connection, inbound):
+        elif _concerns_us(draft, connection, inbound):
             _TAKERS[type(inbound)](draft, connection, inbound)
     return duplicates
 

@@ -10,6 +10,7 @@ from actors.channels.base import (
     InboundRevoke,
     Media,
 )
+from actors.errors import UnknownConnection
 from actors.tickets import rules_inbound
 from storage.ids import ConnectionId, ContactId
 from storage.messages import Message
@@ -211,7 +212,7 @@ def test_a_file_is_fetched_by_an_order_of_its_own() -> None:
     assert msgspec.json.decode(order.payload, type=Media).id == "9"
 
 
-def test_an_input_for_a_connection_nobody_knows_has_no_effect() -> None:
+def test_an_input_for_a_connection_nobody_knows_is_not_taken() -> None:
     scene = Scene()
-    scene.take(text("w1"), line=ConnectionId(404))
-    assert scene.done().unit is None
+    with pytest.raises(UnknownConnection):
+        scene.take(text("w1"), line=ConnectionId(404))

@@ -5,7 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.channels.base import OutText
-from actors.errors import InvalidRequest, Moved, UnknownContact
+from actors.errors import InvalidRequest, Moved, UnknownConnection, UnknownContact
 from actors.tickets.commands import Delivered, MarkRead, Retire, SendMessage, ticket_address
 from storage.errors import (
     DatabaseUnavailable,
@@ -17,7 +17,7 @@ from storage.errors import (
     StaleVersion,
     UniqueViolation,
 )
-from storage.ids import ContactId, TicketId
+from storage.ids import ConnectionId, ContactId, TicketId
 from tests.actors.company import ANN, COMPANY, LINE
 from tests.actors.memory import Memory, Numbers
 from tests.actors.tickets_kit import ZOE, open_tickets, ports, take, text
@@ -223,6 +223,15 @@ async def test_an_unknown_contact_is_refused_and_does_not_crash() -> None:
         for _ in range(5):
             with pytest.raises(UnknownContact):
                 await system.ask(command)
+
+
+async def test_a_delivery_by_an_unknown_connection_is_not_answered_as_taken() -> None:
+    memory = Memory()
+    async with open_tickets(memory) as system:
+        with pytest.raises(UnknownConnection):
+            await system.ask(take(text("w1"), line=ConnectionId(404)))
+        assert await system.ask(take(text("w1"))) == Delivered(stored=1)
+    assert len(memory.rows("messages")) == 1
 
 
 async def test_a_retired_actor_names_the_winner() -> None:

@@ -28,6 +28,7 @@ from actors.channels.base import (
 from actors.channels.demo_talk import WAIT, DemoPace, play, talk
 from actors.channels.registry import Channels, UnknownChannel
 from actors.channels.simulator import AckPlan, Sent, Simulator
+from actors.errors import UnknownConnection
 from actors.media_types import sniff
 from storage.errors import DatabaseUnavailable
 from storage.ids import CompanyId, ConnectionId
@@ -161,6 +162,15 @@ async def test_a_refused_delivery_is_repeated_until_it_is_taken(
     assert (company, connection, conversation.contact, conversation.name) == (7, 5, ANA, "Ana")
     assert sink.bodies() == ["um", "dois"]
     assert sink.words() == ["sent", "delivered", "read"]
+
+
+async def test_what_comes_for_a_deleted_connection_reaches_nobody() -> None:
+    class Gone(Recorder):
+        async def deliver(self, *args: object) -> None:
+            raise UnknownConnection
+
+    async with running(Gone()) as simulator:
+        await simulator.receive(ACCOUNT, ANA, "Ana", [simulator.text(ANA, "um")])
 
 
 async def test_a_send_can_be_made_to_fail(autojump_clock: MockClock) -> None:
