@@ -19,6 +19,7 @@ from actors.revival import PgEventLog
 from actors.router.actor import router_actor
 from actors.router.ports import RouterPorts
 from actors.sessions.actor import session_actor
+from actors.sessions.composing import Composing
 from actors.sessions.ports import MediaLimit, SessionPorts, no_smaller_limit
 from actors.stores import PgContacts, PgDeadLetters, PgOutbox, PgTickets
 from actors.tickets.actor import ticket_actor
@@ -59,6 +60,7 @@ class DomainPorts(msgspec.Struct, kw_only=True):
     patience: float = 30.0
     reconcile: float = 600.0
     clock: Clock = utc_now
+    composing: Composing = msgspec.field(default_factory=Composing)
     hints: RelayHints = msgspec.field(default_factory=RelayHints)
     health: IntakeHealth = msgspec.field(default_factory=IntakeHealth)
 
@@ -106,6 +108,7 @@ class DomainPorts(msgspec.Struct, kw_only=True):
             epoch=self.epoch,
             patience=self.patience,
             reconcile=self.reconcile,
+            composing=self.composing,
             health=self.health,
             clock=self.clock,
         )

@@ -22,10 +22,12 @@ from actors.http import HttpClient, HttpConfig, open_http_client
 from actors.intake import Intake
 from actors.mailer import Mailer, SmtpConfig
 from actors.media import LocalMediaStore
+from actors.sessions.composing import Composing
 from actors.tree import DomainPorts, build_tree, open_publisher
 from api.api_tokens import ApiTokens
 from api.audit import Audit, chain_key
 from api.auth import Auth
+from api.composing import ComposingNotices
 from api.console.routes import console, docs
 from api.edge import EdgeLimits, open_listeners, serve_edge
 from api.endpoint.asgi import AsgiApp, Dispatcher, Receive, Scope, Send
@@ -172,11 +174,15 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                     accounts=PgAccounts(database, snapshots, box),
                     box=box,
                     doors=doors,
-                    metrics=_metrics(writer, realtime, sink.intake),
+                    metrics=_metrics(writer, realtime, sink.intake, domain.composing),
                     mailer=_mailer(settings, database, box),
                     ticket_lists=TicketLists(),
                 )
                 commands.parts = parts
+                notices = ComposingNotices(database, system, snapshots, channels, domain.composing)
+                realtime.ports = msgspec.structs.replace(
+                    realtime.ports, show_composing=notices.show
+                )
                 await nursery.start(realtime.run)
                 nursery.start_soon(simulator.run)
                 nursery.start_soon(presence.run)
@@ -231,10 +237,13 @@ def _mailer(settings: Settings, database: Database, box: SecretBox) -> Mailer | 
     return Mailer(database, box, smtp)
 
 
-def _metrics(writer: GroupWriter, realtime: RealtimeServer, intake: Intake) -> Metrics:
+def _metrics(
+    writer: GroupWriter, realtime: RealtimeServer, intake: Intake, composing: Composing
+) -> Metrics:
     metrics = Metrics()
     metrics.add(lambda: _numbers("writer", writer.stats()))
     metrics.add(lambda: _numbers("sockets", realtime.stats()))
+    metrics.add(lambda: _numbers("composing", composing.stats))
     metrics.add(lambda: (("intake_in_flight", float(intake.in_flight)),))
     return metrics
 

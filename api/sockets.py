@@ -11,6 +11,7 @@ from storage.errors import NotFound
 from storage.event_log import EventPage
 from storage.ids import CompanyId, TicketId
 from storage.ticket_lists import Viewer
+from storage.tickets import Ticket
 
 
 def realtime_ports(
@@ -19,14 +20,8 @@ def realtime_ports(
     """The functions behind authentication, room rules and catching up."""
 
     async def may_see_ticket(principal: Principal, key: str) -> TicketId | None:
-        try:
-            if key.isascii() and key.isdigit() and len(key) <= 15:
-                ticket = await tickets.get(database, principal.company_id, TicketId(int(key)))
-            else:
-                ticket = await tickets.get_by_uuid(database, principal.company_id, key)
-        except NotFound:
-            return None
-        return ticket.id if ticket_lists.may_see(viewer_of(principal), ticket) else None
+        ticket = await seen_ticket(database, principal, key)
+        return None if ticket is None else ticket.id
 
     async def events_since(company_id: CompanyId, seq: int, limit: int) -> EventPage:
         return await event_log.page(database, company_id, seq, limit)
@@ -41,6 +36,18 @@ def realtime_ports(
         events_since=events_since,
         run_command=run_command,
     )
+
+
+async def seen_ticket(database: Database, principal: Principal, key: str) -> Ticket | None:
+    """The ticket (by id or uuid) if this user may open it. Raises DatabaseUnavailable."""
+    try:
+        if key.isascii() and key.isdigit() and len(key) <= 15:
+            ticket = await tickets.get(database, principal.company_id, TicketId(int(key)))
+        else:
+            ticket = await tickets.get_by_uuid(database, principal.company_id, key)
+    except NotFound:
+        return None
+    return ticket if ticket_lists.may_see(viewer_of(principal), ticket) else None
 
 
 def viewer_of(principal: Principal) -> Viewer:

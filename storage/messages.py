@@ -161,6 +161,28 @@ _UNREAD: Final = prepared(
 )
 
 
+LOOKED_BACK: Final = 50
+"""Messages of a conversation among which the contact's newest is looked for."""
+
+_latest = (
+    sa.select(_t.id, _t.provider_id, _t.from_me, _t.connection_id, _t.created_at)
+    .where(_OF_COMPANY, _t.contact_id == sa.bindparam("contact", type_=sa.BigInteger))
+    .order_by(_t.id.desc())
+    .limit(LOOKED_BACK)
+    .subquery()
+)
+_NEWEST_RECEIVED: Final = prepared(
+    sa.select(_latest.c.provider_id)
+    .where(
+        _latest.c.from_me.is_(False),
+        _latest.c.provider_id.is_not(None),
+        _latest.c.connection_id == sa.bindparam("connection", type_=sa.BigInteger),
+        _latest.c.created_at >= sa.bindparam("since", type_=sa.DateTime(timezone=True)),
+    )
+    .order_by(_latest.c.id.desc())
+    .limit(1)
+)
+
 _WORKED_IN: Final = sa.text("SELECT gin_clean_pending_list('ix_messages_text')")
 
 
@@ -173,6 +195,27 @@ async def work_in_texts(database: Database) -> int:
 async def get(database: Statements, company_id: CompanyId, message_id: MessageId) -> Message:
     """One message. Raises NotFound."""
     return await database.one(_GET, into=Message, company=company_id, message=message_id)
+
+
+async def newest_received(
+    database: Statements,
+    company_id: CompanyId,
+    contact_id: ContactId,
+    connection_id: ConnectionId,
+    since: datetime,
+) -> str | None:
+    """The provider's id of the contact's newest message on a connection, stored `since` then.
+
+    Looked for among the conversation's last messages only: what is further back, we have answered.
+    """
+    found: str | None = await database.value(
+        _NEWEST_RECEIVED,
+        company=company_id,
+        contact=contact_id,
+        connection=connection_id,
+        since=since,
+    )
+    return found
 
 
 async def of_period(

@@ -68,7 +68,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     `takes_our_id`: the id of a message is chosen by us before sending and repeating a send under
     it cannot double it. `window`: seconds after the contact's last message in which free text may
-    be sent (None = always). `media`: outgoing kinds. `rate` / `pair_rate`: sends per second of one
+    be sent (None = always). `media`: outgoing kinds. `composing`: a contact can be shown that its
+    message is being answered. `rate` / `pair_rate`: sends per second of one
     number, and to one contact, to start with.
     """
 
@@ -83,6 +84,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     edits: bool = False
     revokes: bool = False
     reads: bool = False
+    composing: bool = False
     groups: bool = False
     text_limit: int = 4096
     window: float | None = None

@@ -7,7 +7,7 @@ message ids: sending twice under one id is one message.
 
 import heapq
 import random
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -52,6 +52,7 @@ CAPABILITIES = Capabilities(
     edits=True,
     revokes=True,
     reads=True,
+    composing=True,
     groups=True,
     text_limit=65536,
     rate=1000.0,
@@ -158,6 +159,8 @@ class Simulator:
         self._watchers: list[Callable[[Sent], None]] = []
         self.sent: OrderedDict[str, Sent] = OrderedDict()
         self.address_book: tuple[SharedContact, ...] = ()
+        self.composing: deque[tuple[int, str]] = deque(maxlen=kept)
+        """Connections, and the messages that the far end was shown an answer to was being written."""
         self.distinct = 0
         self.attempts = 0
 
@@ -214,6 +217,8 @@ class Simulator:
         if isinstance(verdict, Rejected):
             return verdict
         if isinstance(message, OutRead):
+            if message.typing:
+                self.composing.append((account.connection_id, message.message_id))
             return verdict or Accepted()
         key = provider_id or self.new_provider_id()
         known = self.sent.get(key)

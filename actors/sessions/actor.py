@@ -24,6 +24,7 @@ from actors.sessions.commands import (
     ResolveUnknown,
     SessionCommand,
     SessionWoke,
+    ShowComposing,
     StartSession,
     StopSession,
 )
@@ -278,6 +279,15 @@ class SessionActor(Actor, accepts=SessionCommand):
         if self._sender is None or not self._has_oldest:
             return tuple(row.id for row in cmd.rows)
         return tuple(self._sender.take(cmd.rows))
+
+    @handler
+    async def compose(self, cmd: ShowComposing) -> None:
+        sender, composing = self._sender, self._ports.composing
+        may = sender is not None and composing.may(self._connection_id)
+        if sender is not None and may and sender.spare(cmd.contact_id):
+            self.start_soon(composing.show, sender.channel, sender.account, cmd.message_id)
+        else:
+            composing.drop()
 
     @handler
     async def cancel(self, cmd: CancelSend) -> bool:

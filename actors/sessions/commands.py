@@ -7,7 +7,7 @@ import msgspec
 from actors.channels.base import InboundStatus
 from engine import Address, Command
 from storage.acts import Act, current
-from storage.ids import CompanyId, ConnectionId, OutboxId
+from storage.ids import CompanyId, ConnectionId, ContactId, OutboxId
 from storage.outbox import OutboxRow
 from storage.views import ConnectionView
 
@@ -106,6 +106,16 @@ class ReconcileUnknown(SessionCommand[None], frozen=True, kw_only=True):
 
 
 RELAY = Address("relay", ())
+
+
+class ShowComposing(SessionCommand[None], frozen=True, kw_only=True):
+    """Shows a contact that an agent answers its message; the provider's id names that message.
+
+    Once, and only if no message of ours is on its way to the contact.
+    """
+
+    contact_id: ContactId
+    message_id: str
 
 
 class RelayCommand(Command[R_co], frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from actors.channels.registry import Channels
 from actors.intake_health import IntakeHealth
 from actors.media import MediaStore
 from actors.ports import Clock, Ids, Saver, Snapshots, utc_now
+from actors.sessions.composing import Composing
 from storage.contacts import Contact
 from storage.early_statuses import EarlyStatus
 from storage.ids import CompanyId, ConnectionId, MessageId, OutboxId
@@ -98,5 +99,6 @@ class SessionPorts(msgspec.Struct, kw_only=True):
     epoch: int = 0
     patience: float = 30.0
     reconcile: float = 600.0
+    composing: Composing = msgspec.field(default_factory=Composing)
     health: IntakeHealth = msgspec.field(default_factory=IntakeHealth)
     clock: Clock = utc_now

@@ -33,7 +33,7 @@ from actors.sessions.ports import SessionPorts
 from actors.sessions.settling import DOUBT, Delta, Error, RowChange, step
 from storage import faults
 from storage.errors import Conflict, OutcomeUnknown, Poisoned, Retryable
-from storage.ids import MessageId, OutboxId
+from storage.ids import ContactId, MessageId, OutboxId
 from storage.outbox import OutboxRow
 
 ROOM = 2_000
@@ -45,6 +45,7 @@ LONGEST_PAUSE = 600.0
 FETCHES = 4
 
 FETCH = "media_fetch"
+CONTACT = "contact"
 
 _OUTBOUND: msgspec.json.Decoder[Outbound] = msgspec.json.Decoder(Outbound)
 _MEDIA = msgspec.json.Decoder(Media)
@@ -68,7 +69,7 @@ def lane_of(row: OutboxRow) -> Lane:
     """What must keep its order: a conversation; every download for itself."""
     if row.kind == FETCH:
         return (FETCH, row.id)
-    return ("contact", row.contact_id or 0)
+    return (CONTACT, row.contact_id or 0)
 
 
 def pause_before(attempt: int, asked: float = 0.0) -> float:
@@ -96,7 +97,7 @@ class Sender:
         in_flight: dict[OutboxId, Send],
     ) -> None:
         self._ports = ports
-        self._channel = channel
+        self.channel = channel
         self.account = account
         self._ledger = ledger
         self._start_soon = start_soon
@@ -114,7 +115,7 @@ class Sender:
     @property
     def capabilities(self) -> Capabilities:
         """What the channel can."""
-        return self._channel.capabilities
+        return self.channel.capabilities
 
     def take(self, rows: Iterable[OutboxRow]) -> list[OutboxId]:
         """Queues orders, oldest first per conversation; returns those there is no room for."""
@@ -160,6 +161,10 @@ class Sender:
             send = self._doubtful.get(OutboxId(report.outbox_id or 0))
             if send is not None:
                 send.settled.set()
+
+    def spare(self, contact_id: ContactId) -> bool:
+        """Takes a pass for what is no message: nothing is on its way to the contact, none is due."""
+        return self._running and (CONTACT, contact_id) not in self._lanes and self._bucket.spare()
 
     def cancel(self, outbox_id: OutboxId) -> None:
         """Has an order passed over; one whose call is under way is not touched."""
@@ -207,7 +212,7 @@ class Sender:
                 return await self._fetch(send)
         try:
             message = _OUTBOUND.decode(send.row.payload or b"")
-            self._channel.check(message)
+            self.channel.check(message)
         except (msgspec.MsgspecError, Unsendable) as error:
             code = error.code if isinstance(error, Unsendable) else "ERR_VALIDATION"
             await self._failed(send, "failed", {"code": code, "message": str(error)})
@@ -217,7 +222,7 @@ class Sender:
         try:
             if not self.capabilities.takes_our_id:
                 await self._mark(send)
-            result = await self._channel.send(
+            result = await self.channel.send(
                 self.account,
                 message,
                 outbox_id=send.row.id,
@@ -358,7 +363,7 @@ class Sender:
             limit = await self._ports.media_limit()
         except Retryable as error:
             return max(error.retry_after, FIRST_PAUSE)
-        outcome = await fetch_inbound(self._channel, store, self.account, media, limit=limit)
+        outcome = await fetch_inbound(self.channel, store, self.account, media, limit=limit)
         if isinstance(outcome, MediaFailed):
             error_: Error = {"code": "ERR_WAPP_DOWNLOAD_MEDIA", "message": outcome.reason}
             attempt = send.row.attempt + 1

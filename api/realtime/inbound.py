@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
@@ -12,6 +12,18 @@ from api.realtime import rooms
 from api.realtime.channel import ROOT, Channel
 from api.realtime.host import Host
 from api.realtime.namespaces import Connection, Socket
+from api.realtime.ports import ShowComposing
+from api.realtime.questions import (
+    ASKS,
+    EXPIRED,
+    FORBIDDEN,
+    INTERNAL,
+    NO_TOKEN,
+    PATIENCE,
+    Refused,
+    answer,
+    as_of_now,
+)
 from api.realtime.recovery import Reread, same_permissions
 from api.realtime.rereading import reread
 from api.realtime.transports import Handshake
@@ -20,23 +32,9 @@ from storage.ids import CompanyId, TicketId
 log = logging.getLogger(__name__)
 
 INVALID_NAMESPACE: Final = "Invalid namespace"
-FORBIDDEN: Final = "ERR_NO_PERMISSION"
-NO_TOKEN: Final = "ERR_SESSION_EXPIRED"  # the family's words for: log in
-EXPIRED: Final = "ERR_SESSION_EXPIRED"
-INTERNAL: Final = "ERR_INTERNAL"
 _MAX_REFERENCE: Final = 64
 _MAX_TOKEN: Final = 4096
-_PATIENCE: Final = 10.0
 _READERS: Final = 4
-_ASKS: Final = 8
-
-
-class Refused(Exception):
-    """The client may not; `code` is what it is told."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 def offered_token(handshake: Handshake, auth: dict[str, Any]) -> str | None:
@@ -64,6 +62,7 @@ class Inbound:
             "joinTickets": self._join_tickets,
             "leaveTickets": self._leave_tickets,
             "joinTicketsLeave": self._leave_tickets,
+            "presenceUpdate": self._presence,
             "joinBackendlog": self._join_log,
             "leaveBackendlog": self._leave_log,
             "setLoglevel": self._refuse,
@@ -132,7 +131,7 @@ class Inbound:
             if gap is None:
                 return None
             try:
-                with trio.fail_after(_PATIENCE):
+                with trio.fail_after(PATIENCE):
                     return await reread(read, principal.company_id, gap, kept)
             except Exception:
                 log.exception("the event log could not be read again")
@@ -218,7 +217,7 @@ class Inbound:
         self, principal: Principal, channel: Channel, reference: str
     ) -> TicketId | None:
         """The ticket's id if this user may see it; asked again when tickets moved meanwhile."""
-        for _ in range(_ASKS):
+        for _ in range(ASKS):
             moves = channel.moves
             ticket_id: TicketId | None = await answer(
                 self._host.ports.may_see_ticket(principal, reference)
@@ -246,6 +245,34 @@ class Inbound:
 
     def _leave_tickets(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         self._leave(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
+
+    def _presence(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        """The agent types, or paused: networks have no word for that, what they show ends by itself.
+
+        Nothing waits for it, and joins and messages go on meanwhile.
+        """
+        given = args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
+        reference = _reference([None, given.get("ticketId")])
+        show = self._host.ports.show_composing
+        if reference is None:
+            socket.acknowledge(ack_id, "ERR_NO_TICKET_FOUND")
+        elif show is None:
+            socket.acknowledge(ack_id, "ERR_NOT_AVAILABLE")
+        elif given.get("presence") != "composing":
+            socket.acknowledge(ack_id)
+        else:
+            self._host.spawn(self._show_composing, show, socket, reference, ack_id)
+
+    async def _show_composing(
+        self, show: ShowComposing, socket: Socket, reference: str, ack_id: int | None
+    ) -> None:
+        code: list[str] = []
+        try:
+            await answer(show(_placed(socket)[0], reference))
+        except Refused as refused:
+            code = [refused.code]
+        if socket.connection.sockets.get(socket.namespace) is socket:
+            socket.acknowledge(ack_id, *code)
 
     def _join_log(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         if _placed(socket)[0].is_super:
@@ -315,32 +342,6 @@ def dismiss(socket: Socket, code: str) -> None:
         channel.fold()  # what was said before the end is heard before it
     if not connection.sockets:
         connection.session.close("forced server close")
-
-
-async def as_of_now(host: Host, principal: Principal, seen: int) -> Principal:
-    """The principal, read again while rights were withdrawn after `seen`: those who are already in
-    are found by their rooms, whoever is admitted with no further wait is as well.
-    """
-    port = host.ports.revalidate
-    for _ in range(_ASKS):
-        if port is None or host.withdrawals == seen:
-            return principal
-        seen = host.withdrawals
-        principal = await answer(port(principal))
-    raise Refused(INTERNAL)
-
-
-async def answer(question: Awaitable[Any]) -> Any:
-    """Await a port within the patience of a client; every failure becomes a `Refused`."""
-    try:
-        with trio.fail_after(_PATIENCE):
-            return await question
-    except Exception as error:
-        code = getattr(error, "code", None)
-        if not isinstance(code, str):
-            log.exception("a socket's question failed")
-            code = INTERNAL
-        raise Refused(code) from error
 
 
 def _placed(socket: Socket) -> tuple[Principal, Channel]:

@@ -58,6 +58,14 @@ A repetition under the same key (not empty) gets the first one's reply. Raises C
 """
 
 
+ShowComposing = Callable[[Principal, str], Awaitable[None]]
+"""(principal, ticket id or uuid): have the ticket's customer shown that this user writes.
+
+Returns when that is on its way, or when there is no way; what is said too often is passed over. A
+`code` attribute of what it raises is what the client is told.
+"""
+
+
 class RealtimePorts(msgspec.Struct, frozen=True, kw_only=True):
     """The functions the server calls; the optional ones switch a feature off when absent."""
 
@@ -70,3 +78,4 @@ class RealtimePorts(msgspec.Struct, frozen=True, kw_only=True):
     events_since: EventsSince | None = None
     run_command: RunCommand | None = None
     events_again: EventsAgain | None = None
+    show_composing: ShowComposing | None = None

@@ -22,11 +22,12 @@ from api.realtime.handshake import (
     read_request,
     respond,
 )
-from api.realtime.inbound import NO_TOKEN, Inbound, Refused, dismiss
+from api.realtime.inbound import Inbound, dismiss
 from api.realtime.namespaces import Connection, Socket
 from api.realtime.packet import encode_json
 from api.realtime.ports import RealtimePorts
 from api.realtime.protocol import Session
+from api.realtime.questions import NO_TOKEN, Refused
 from api.realtime.reactor import Reactor
 from api.realtime.recovery import RECOVERABLE, UNNUMBERED, Log, Saved, same_permissions
 from api.realtime.rereading import outgoing

@@ -19,17 +19,10 @@ from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel, Outgoing
 from api.realtime.client import Client
 from api.realtime.handshake import Request
 from api.realtime.host import Host
-from api.realtime.inbound import (
-    FORBIDDEN,
-    INTERNAL,
-    NO_TOKEN,
-    Refused,
-    answer,
-    as_of_now,
-    offered_token,
-)
+from api.realtime.inbound import offered_token
 from api.realtime.packet import Parts
 from api.realtime.ports import CommandRefused, EventsSince
+from api.realtime.questions import FORBIDDEN, INTERNAL, NO_TOKEN, Refused, answer, as_of_now
 from api.realtime.recovery import same_permissions
 from api.realtime.timers import NEVER_SLOT
 from api.realtime.transports import NEVER, Handshake, Link

@@ -1,6 +1,6 @@
 """Sessions and relay on tables in memory, with a channel whose every answer a test decides."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from actors.channels.base import (
     InboundStatus,
     Media,
     Outbound,
+    OutRead,
     OutText,
     Parsed,
     Rejected,
@@ -23,7 +24,6 @@ from actors.channels.base import (
     Unsendable,
 )
 from actors.channels.registry import Channels
-from actors.intake_health import IntakeHealth
 from actors.outbox_relay import OutboxRelay, RelayHints
 from actors.sessions import ApplyStatuses
 from actors.sessions.actor import session_actor
@@ -45,7 +45,11 @@ class FarEnd:
     name = "cloud"
 
     def __init__(self, *, takes_our_id: bool = False, rate: float = 1000.0) -> None:
-        self.capabilities = Capabilities(takes_our_id=takes_our_id, rate=rate, reads=True)
+        self.capabilities = Capabilities(
+            takes_our_id=takes_our_id, rate=rate, reads=True, composing=True
+        )
+        self.composed: list[str] = []
+        self.composing: Callable[[], Awaitable[SendResult]] | None = None
         self.answers: list[object] = []
         self.refuses: Rejected | None = None
         self.calls: list[tuple[int, str, str, float]] = []
@@ -73,6 +77,9 @@ class FarEnd:
     async def send(
         self, account: Account, message: Outbound, *, outbox_id: int, provider_id: str = ""
     ) -> SendResult:
+        if isinstance(message, OutRead):
+            self.composed.append(message.message_id)
+            return await self.composing() if self.composing else Accepted()
         phone = message.to.phone
         self.calls.append((outbox_id, message.body, provider_id, trio.current_time()))
         self.running[phone] = self.running.get(phone, 0) + 1
@@ -116,9 +123,10 @@ class Link:
         system: System,
         hints: RelayHints,
         numbers: Numbers,
-        health: IntakeHealth,
+        ports: SessionPorts,
     ) -> None:
-        self.health = health
+        self.health = ports.health
+        self.composing = ports.composing.stats
         self.memory = memory
         self.far = far
         self.system = system
@@ -242,7 +250,7 @@ async def open_link(
     )
     async with open_system(tree) as system:
         hints.attach(system)
-        yield Link(memory, far, system, hints, numbers, using.health)
+        yield Link(memory, far, system, hints, numbers, using)
 
 
 __all__ = ["FarEnd", "Link", "OrdersCommitted", "open_link", "session_ports", "status"]

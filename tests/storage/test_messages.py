@@ -1,5 +1,7 @@
 """Messages: once per provider id, gone with their ticket, unread until read."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -45,6 +47,31 @@ async def test_unread_are_the_newest_of_the_contact_only(database: Database) -> 
     company_id = place.company_id
     assert await messages.unread_ids(database, company_id, ticket.id, most=9) == [new.id, old.id]
     assert await messages.unread_ids(database, company_id, ticket.id, most=1) == [new.id]
+
+
+async def test_the_newest_received_is_the_contacts_on_that_connection_and_not_too_old(
+    database: Database,
+) -> None:
+    place = await found(database, "one")
+    ticket = await put_ticket(database, place)
+
+    async def newest(since: datetime | None = None) -> str | None:
+        after = since or datetime(2000, 1, 1, tzinfo=UTC)
+        return await messages.newest_received(
+            database, place.company_id, ticket.contact_id, place.connection_id, after
+        )
+
+    assert await newest() is None
+    await put_message(database, place, ticket.id, provider_id="wamid.1")
+    second = await put_message(database, place, ticket.id, provider_id="wamid.2")
+    await put_message(database, place, ticket.id, provider_id="wamid.3", from_me=True)
+    await put_message(database, place, ticket.id, provider_id="wamid.4", connection_id=None)
+    assert await newest() == "wamid.2"
+    assert await newest(second.created_at) == "wamid.2"
+    assert await newest(second.created_at + timedelta(hours=1)) is None
+    for _ in range(messages.LOOKED_BACK):
+        await put_message(database, place, ticket.id, from_me=True)
+    assert await newest() is None
 
 
 async def test_messages_leave_with_their_ticket(database: Database) -> None:

@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     contacts=True,
     locations=True,
     reads=True,
+    composing=True,
     groups=True,
     text_limit=limits.TEXT,
     window=24 * 3600.0,

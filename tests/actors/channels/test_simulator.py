@@ -187,6 +187,14 @@ async def test_marking_read_sends_nothing() -> None:
         assert simulator.distinct == 0
 
 
+async def test_what_is_shown_while_an_agent_writes_is_no_message() -> None:
+    async with running(Recorder()) as simulator:
+        result = await simulator.send(ACCOUNT, OutRead(message_id="x", typing=True), outbox_id=0)
+        assert result == Accepted()
+        assert list(simulator.composing) == [(5, "x")]
+        assert simulator.distinct == 0
+
+
 async def test_only_the_latest_sends_are_remembered() -> None:
     simulator = Simulator(Recorder(), kept=3)
     for number in range(10):

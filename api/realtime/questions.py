@@ -1,0 +1,56 @@
+"""What sockets ask of the rest of the server: with patience, and with a code for every no."""
+
+import logging
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import trio
+
+from api.principal import Principal
+from api.realtime.host import Host
+
+log = logging.getLogger(__name__)
+
+FORBIDDEN: Final = "ERR_NO_PERMISSION"
+NO_TOKEN: Final = "ERR_SESSION_EXPIRED"  # the family's words for: log in
+EXPIRED: Final = "ERR_SESSION_EXPIRED"
+INTERNAL: Final = "ERR_INTERNAL"
+PATIENCE: Final = 10.0
+"""Seconds for which a client waits."""
+
+ASKS: Final = 8
+"""How often a question is asked again because its answer was overtaken."""
+
+
+class Refused(Exception):
+    """The client may not; `code` is what it is told."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+async def as_of_now(host: Host, principal: Principal, seen: int) -> Principal:
+    """The principal, read again while rights were withdrawn after `seen`: those who are already in
+    are found by their rooms, whoever is admitted with no further wait is as well.
+    """
+    port = host.ports.revalidate
+    for _ in range(ASKS):
+        if port is None or host.withdrawals == seen:
+            return principal
+        seen = host.withdrawals
+        principal = await answer(port(principal))
+    raise Refused(INTERNAL)
+
+
+async def answer(question: Awaitable[Any]) -> Any:
+    """Await a port within the patience of a client; every failure becomes a `Refused`."""
+    try:
+        with trio.fail_after(PATIENCE):
+            return await question
+    except Exception as error:
+        code = getattr(error, "code", None)
+        if not isinstance(code, str):
+            log.exception("a socket's question failed")
+            code = INTERNAL
+        raise Refused(code) from error
