@@ -1,22 +1,32 @@
 """Two contacts turn out to be one: the loser's rows become the winner's, in one unit."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
+from typing import TypeVar
 
 import msgspec
 
 from actors.events import ContactRemoved, TicketChanged
 from actors.tickets import writes
 from actors.tickets.decision import place_of
-from storage.contacts import contact_aliases, contact_custom_fields, contacts
+from storage.contacts import (
+    contact_aliases,
+    contact_custom_fields,
+    contact_wallets,
+    contacts,
+)
 from storage.conversations import Loaded
 from storage.events import DomainEvent
 from storage.ids import CompanyId, ContactId
 from storage.messages import messages
 from storage.outbox import outbox
+from storage.schedules import schedules
 from storage.snapshots import CompanySnapshot
+from storage.tags import contact_tags
+from storage.ticket_notes import ticket_notes
 from storage.tickets import Ticket, tickets
-from storage.unit import Statement, Unit, Write, delete, update
+from storage.unit import Statement, Unit, Write, delete, insert, update
 from storage.views import contact_view, ticket_view
 
 
@@ -30,7 +40,24 @@ def _move(table: object) -> Statement:
     )
 
 
-MOVES = tuple(map(_move, (tickets, messages, contact_aliases, contact_custom_fields, outbox)))
+K = TypeVar("K")
+MOVES = tuple(
+    map(
+        _move,
+        (
+            tickets,
+            messages,
+            contact_aliases,
+            contact_custom_fields,
+            outbox,
+            schedules,
+            ticket_notes,
+        ),
+    )
+)
+_TAG, _WALLET = ("company_id", "contact_id", "tag_id"), ("company_id", "contact_id", "user_id")
+ADD_TAG = insert(contact_tags, *_TAG, claim=_TAG)
+ADD_WALLET = insert(contact_wallets, *_WALLET, claim=_WALLET)
 REMOVE_CONTACT = delete(contacts)
 
 
@@ -52,13 +79,25 @@ def merged(
     snapshot: CompanySnapshot,
     now: datetime,
 ) -> Unit:
-    """The unit that makes `loser` part of `winner`."""
+    """The unit that makes `loser` part of `winner`, with everything that hangs on it."""
     assert winner.contact is not None
     assert loser.contact is not None
     won, lost = winner.contact, loser.contact
     rows: list[Write] = []
     events: list[DomainEvent] = []
-    shown = contact_view(won, snapshot)
+    tags = [row.tag_id for row in winner.contact_tags]
+    new_tags = _without(tags, (row.tag_id for row in loser.contact_tags))
+    wallets = [row.user_id for row in winner.wallets]
+    new_wallets = _without(wallets, (row.user_id for row in loser.wallets))
+    rows.extend(ADD_TAG(company_id, won.id, tag_id) for tag_id in new_tags)
+    rows.extend(ADD_WALLET(company_id, won.id, user_id) for user_id in new_wallets)
+    shown = contact_view(
+        won,
+        snapshot,
+        tags=tags + new_tags,
+        fields=(*winner.fields, *loser.fields),
+        wallets=wallets + new_wallets,
+    )
     closed = {ticket.id for ticket in surplus(winner, loser)}
     for ticket in (*winner.tickets, *loser.tickets):
         after = ticket
@@ -78,10 +117,11 @@ def merged(
         elif ticket.contact_id == won.id or not ticket.is_active:
             continue
         moved = msgspec.structs.replace(after, contact_id=won.id)
+        labels = [row.tag_id for row in (*winner.tags, *loser.tags) if row.ticket_id == ticket.id]
         events.append(
             TicketChanged(
                 company_id=company_id,
-                ticket=ticket_view(moved, shown, (), snapshot),
+                ticket=ticket_view(moved, shown, labels, snapshot),
                 was=place_of(ticket) if after is not ticket else None,
             )
         )
@@ -96,3 +136,7 @@ def merged(
         writes=tuple(rows),
         events=tuple(events),
     )
+
+
+def _without(known: list[K], others: Iterable[K]) -> list[K]:
+    return [item for item in others if item not in known]

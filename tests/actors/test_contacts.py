@@ -1,6 +1,7 @@
 """What people do to contacts, and contacts that turn out to be one, on a real database."""
 
 import pytest
+import sqlalchemy as sa
 import trio
 
 from actors.channels.base import Conversation, Identity, IdentityChange, OutText
@@ -14,10 +15,12 @@ from actors.router import (
     NewContact,
     UpdateContact,
 )
+from actors.tickets import rules_merge
 from actors.tickets.commands import CreateTicket, Delivered, SendMessage, UpdateTicket
 from storage.contacts import ContactPatch
 from storage.database import Database
 from storage.ids import ContactId, UserId
+from storage.tables import ALL
 from tests.actors.company import NOW
 from tests.actors.world import FIRST, ONE, TWO, World, conversation, open_world
 
@@ -207,3 +210,43 @@ async def test_people_merge_two_contacts(database: Database) -> None:
             await world.system.ask(
                 MergeContacts(company_id=ONE, winner=winner, loser=ContactId(999))
             )
+
+
+HANGS_ON_CONTACTS = (
+    "INSERT INTO tags (company_id, id, name, color) VALUES (1, 71, 'vip', '#fff'), (1, 72, 'new', '#eee')",
+    "INSERT INTO contact_tags (company_id, contact_id, tag_id) VALUES (1, {loser}, 71), (1, {loser}, 72), (1, {winner}, 72)",
+    "INSERT INTO contact_wallets (company_id, contact_id, user_id) VALUES (1, {loser}, 1001)",
+    "INSERT INTO ticket_notes (company_id, note, contact_id) VALUES (1, 'likes tea', {loser})",
+    "INSERT INTO schedules (company_id, body, contact_id) VALUES (1, 'happy birthday', {loser})",
+)
+
+
+async def test_a_merge_takes_along_all_that_hangs_on_the_loser(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5511", "a")
+        await world.say("5522", "b")
+        winner, loser = await world.contact_of("5511"), await world.contact_of("5522")
+        for statement in HANGS_ON_CONTACTS:
+            await database.execute(sa.text(statement.format(winner=winner, loser=loser)))
+        await world.system.ask(MergeContacts(company_id=ONE, winner=winner, loser=loser))
+        for table, rows in (
+            ("contact_tags", 2),
+            ("contact_wallets", 1),
+            ("ticket_notes", 1),
+            ("schedules", 1),
+        ):
+            assert (
+                await world.value(f"SELECT count(*) FROM {table} WHERE contact_id = {winner}")
+                == rows
+            )
+
+
+def test_every_table_that_dies_with_a_contact_is_known_to_the_merge() -> None:
+    tables = {
+        table.name
+        for table in ALL
+        for key in table.foreign_key_constraints
+        if key.ondelete == "CASCADE" and key.elements[0].target_fullname.startswith("contacts.")
+    }
+    moved = {move.table.name for move in rules_merge.MOVES}
+    assert tables - moved == {"contact_tags", "contact_wallets", "chatbot_dialogs"}
