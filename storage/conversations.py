@@ -46,10 +46,11 @@ class WalletOf(msgspec.Struct, frozen=True):
 
 
 class RecentInput(msgspec.Struct, frozen=True):
-    """The provider id of one of the newest messages."""
+    """The provider id of one of the newest messages, and whether it is ours."""
 
     connection_id: ConnectionId | None
     provider_id: str | None
+    from_me: bool
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ _needed = sa.and_(
 _ids_of_contact = sa.select(tickets.c.id).where(_of_contact(tickets))
 _latest = (
     # Narrowed after the limit: asked for at once, the planner may read every provider id there is.
-    sa.select(messages.c.id, messages.c.connection_id, messages.c.provider_id)
+    sa.select(messages.c.id, messages.c.connection_id, messages.c.provider_id, messages.c.from_me)
     .where(_of_contact(messages))
     .order_by(messages.c.id.desc())
     .limit(RECENT)
@@ -119,7 +120,7 @@ LOAD = prepared(
         wallets=rows_of(sa.select(contact_wallets.c.user_id).where(_of_contact(contact_wallets))),
         fields=rows_of(sa.select(contact_custom_fields).where(_of_contact(contact_custom_fields))),
         recent=rows_of(
-            sa.select(_latest.c.connection_id, _latest.c.provider_id)
+            sa.select(_latest.c.connection_id, _latest.c.provider_id, _latest.c.from_me)
             .where(_latest.c.provider_id.is_not(None), _latest.c.connection_id.is_not(None))
             .order_by(_latest.c.id)
         ),

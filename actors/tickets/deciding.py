@@ -62,19 +62,21 @@ class Decider:
         tags: dict[TicketId, list[TagId]] = {}
         for tag in loaded.tags:
             tags.setdefault(tag.ticket_id, []).append(tag.tag_id)
+        recent = [
+            (item.connection_id, item.provider_id, item.from_me)
+            for item in loaded.recent
+            if item.connection_id is not None and item.provider_id is not None
+        ]
         self._state = Conversations(
             loaded.contact,
             loaded.tickets,
             loaded.trackings,
-            [
-                (item.connection_id, item.provider_id)
-                for item in loaded.recent
-                if item.connection_id is not None and item.provider_id is not None
-            ],
+            [(connection_id, provider_id) for connection_id, provider_id, _ in recent],
             wallets=[wallet.user_id for wallet in loaded.wallets],
             fields=loaded.fields,
             contact_tags=[tag.tag_id for tag in loaded.contact_tags],
             tags=tags,
+            received=[(place, item) for place, item, from_me in recent if not from_me],
         )
         faults.hit("actor.loaded")
 

@@ -173,5 +173,9 @@ class Decision:
             state.tickets.pop(ticket_id, None)
         state.trackings = draft.trackings
         state.recent.add(draft.claimed)
+        for new in draft.messages.values():
+            message = new.message
+            if not message.from_me and message.connection_id and message.provider_id:
+                state.received[message.connection_id] = message.provider_id
         if len(state.tickets) > 1:
             state.forget_old()

@@ -286,15 +286,15 @@ def note(
 
 
 def tell_read(draft: Draft, channels: Channels, ticket: Ticket) -> None:
-    """Orders a read receipt for the newest message of the ticket's connection."""
+    """Orders a read receipt for the newest message that came by the ticket's connection."""
     connection = draft.snapshot.connections.get(ticket.connection_id or ConnectionId(0))
     if connection is None or connection.channel not in channels:
         return
     if not channels.get(connection.channel).capabilities.reads:
         return
-    newest = [item for place, item in draft.state.recent if place == connection.id]
-    if newest and connection.status == CONNECTED:
-        content = _addressed(draft, OutRead(message_id=newest[-1]), None)
+    newest = draft.state.received.get(connection.id)
+    if newest is not None and connection.status == CONNECTED:
+        content = _addressed(draft, OutRead(message_id=newest), None)
         draft.order("mark_read", content, connection_id=connection.id, ticket=ticket, policy="drop")
 
 

@@ -1,6 +1,6 @@
 """What the ticket actor of one contact remembers: committed rows, and nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -28,9 +28,6 @@ class Recent:
     def __contains__(self, key: InputKey) -> bool:
         return key in self._known
 
-    def __iter__(self) -> Iterator[InputKey]:
-        return iter(self._known)
-
     def add(self, keys: Iterable[InputKey]) -> None:
         """Remembers committed keys and forgets the oldest beyond RECENT."""
         known = self._known
@@ -45,13 +42,15 @@ class Conversations:
     """The rows of one contact: its active tickets, the newest of each connection, running tracks.
 
     A decision reads it and never changes it; the actor replaces parts of it after a commit.
-    `tags` are those of each ticket; `shown` is the contact's view under the snapshot `shown_under`.
+    `received` is the newest message of the contact on each connection, by the provider's id; `tags`
+    are those of each ticket; `shown` is the contact's view under the snapshot `shown_under`.
     """
 
     __slots__ = (
         "contact",
         "contact_tags",
         "fields",
+        "received",
         "recent",
         "shown",
         "shown_under",
@@ -71,6 +70,7 @@ class Conversations:
         fields: Sequence[CustomField] = (),
         contact_tags: Sequence[TagId] = (),
         tags: Mapping[TicketId, Sequence[TagId]] | None = None,
+        received: Iterable[InputKey] = (),
     ) -> None:
         self.contact = contact
         self.tickets: dict[TicketId, Ticket] = {ticket.id: ticket for ticket in tickets}
@@ -78,6 +78,7 @@ class Conversations:
             tracking.ticket_id: tracking for tracking in trackings
         }
         self.recent = Recent(recent)
+        self.received: dict[ConnectionId, str] = dict(received)
         self.wallets = wallets
         self.fields = fields
         self.contact_tags = contact_tags

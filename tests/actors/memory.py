@@ -231,7 +231,10 @@ class Memory:
             contact_tags=(),
             wallets=(),
             fields=(),
-            recent=tuple(RecentInput(row["connection_id"], row["provider_id"]) for row in recent),
+            recent=tuple(
+                RecentInput(row["connection_id"], row["provider_id"], bool(row.get("from_me")))
+                for row in recent
+            ),
         )
 
     async def ticket(

@@ -1,12 +1,20 @@
 """The ticket actor under every verdict of the writer, at every turn."""
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.channels.base import OutText
+from actors.channels.base import Identity, InboundEdit, Outbound, OutRead, OutText
 from actors.errors import InvalidRequest, Moved, UnknownConnection, UnknownContact
-from actors.tickets.commands import Delivered, MarkRead, Retire, SendMessage, ticket_address
+from actors.tickets.commands import (
+    Delivered,
+    MarkRead,
+    Retire,
+    SendMessage,
+    WriteNote,
+    ticket_address,
+)
 from storage.errors import (
     DatabaseUnavailable,
     Fenced,
@@ -18,7 +26,7 @@ from storage.errors import (
     UniqueViolation,
 )
 from storage.ids import ConnectionId, ContactId, TicketId
-from tests.actors.company import ANN, COMPANY, LINE
+from tests.actors.company import ANN, COMPANY, LINE, NOW
 from tests.actors.memory import Memory, Numbers
 from tests.actors.tickets_kit import ZOE, open_tickets, ports, take, text
 
@@ -212,6 +220,31 @@ async def test_a_used_up_id_block_is_refilled_and_the_turn_goes_on() -> None:
     async with open_tickets(memory, ports(memory, numbers=numbers)) as system:
         assert await system.ask(take(text("w1"))) == Delivered(stored=1)
     assert sorted(numbers.refills) == ["messages", "ticket_logs", "ticket_trackings", "tickets"]
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+async def test_the_contact_is_told_read_by_the_newest_message_it_sent(reloaded: bool) -> None:
+    memory, numbers = Memory(), Numbers()
+    given = ports(memory, numbers=numbers)
+    edit = InboundEdit(
+        provider_id="w3", contact=Identity(phone="5511"), timestamp=NOW, target_id="w1", body="x"
+    )
+    async with open_tickets(memory, given) as system:
+        await system.ask(take(text("w1"), text("w2")))
+        await system.ask(take(edit))
+        ticket_id = TicketId(memory.rows("tickets")[0]["id"])
+        own = {"company_id": COMPANY, "contact_id": ZOE, "ticket_id": ticket_id, "by": None}
+        await system.ask(WriteNote(**own, body="to us"))
+        if not reloaded:
+            await system.ask(MarkRead(**own))
+    if reloaded:
+        async with open_tickets(memory, given) as system:
+            await system.ask(MarkRead(**own))
+    (order,) = memory.rows("outbox")
+    assert order["kind"] == "mark_read"
+    assert msgspec.json.decode(order["payload"], type=Outbound) == OutRead(
+        to=Identity(phone="5511"), message_id="w2"
+    )
 
 
 async def test_an_unknown_contact_is_refused_and_does_not_crash() -> None:
