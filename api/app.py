@@ -26,7 +26,7 @@ from actors.sessions.composing import Composing
 from actors.tree import DomainPorts, build_tree, open_publisher
 from api.api_tokens import ApiTokens
 from api.audit import Audit, chain_key
-from api.auth import Auth
+from api.auth import Auth, Bearers
 from api.composing import ComposingNotices
 from api.console.routes import console, docs
 from api.edge import EdgeLimits, open_listeners, serve_edge
@@ -91,7 +91,7 @@ class _Sink:
 class _Publisher:
     """The one hand-over after every commit: caches first, then the hubs; never waits."""
 
-    def __init__(self, hand_over: Publisher, *caches: Auth | Doors | ApiTokens) -> None:
+    def __init__(self, hand_over: Publisher, *caches: Bearers | Doors | ApiTokens) -> None:
         self._hand_over = hand_over
         self._caches = caches
 
@@ -125,16 +125,16 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
         commands = StreamCommands()
         realtime = RealtimeServer(
             RealtimeSettings(origins=tuple(settings.origins)),
-            realtime_ports(database, auth, presence.changed, commands.run),
+            realtime_ports(database, auth.bearers, presence.changed, commands.run),
         )
-        auth.on_revoked(realtime.revoke)
+        auth.bearers.on_revoked(realtime.revoke)
         await users.everybody_offline(database)
         hubs, event_log = await open_publisher(database, snapshots, realtime)
         realtime.ports = msgspec.structs.replace(realtime.ports, events_again=event_log.since)
         box = SecretBox(hashlib.sha256(settings.secrets.data_key.encode()).digest())
         doors = Doors(database, box)
         api_tokens = ApiTokens(database, doors, snapshots, settings.api_rate_per_minute)
-        publisher = _Publisher(hubs, auth, doors, api_tokens)
+        publisher = _Publisher(hubs, auth.bearers, doors, api_tokens)
         database.publisher = publisher
         async with open_writer(database, owner, publisher=publisher) as writer:
             sink = _Sink()

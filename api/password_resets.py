@@ -63,7 +63,7 @@ async def _set(
             raise ResetInvalid
         patch = UserPatch(password_hash=hashed)
         changed = await credentials.change(tx, company_id, user_id, patch, reason="password reset")
-    parts.auth.ended(changed.ended)
+    parts.auth.bearers.ended(changed.ended)
 
 
 async def _order(parts: Parts, login: Login) -> None:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from api.auth import Auth
+from api.auth import Bearers
 from api.principal import Principal
 from api.realtime.ports import PresenceChanged, RealtimePorts, RunCommand
 from storage import event_log, ticket_lists, tickets
@@ -15,7 +15,7 @@ from storage.tickets import Ticket
 
 
 def realtime_ports(
-    database: Database, auth: Auth, presence_changed: PresenceChanged, run_command: RunCommand
+    database: Database, bearers: Bearers, presence_changed: PresenceChanged, run_command: RunCommand
 ) -> RealtimePorts:
     """The functions behind authentication, room rules and catching up."""
 
@@ -27,11 +27,11 @@ def realtime_ports(
         return await event_log.page(database, company_id, seq, limit)
 
     return RealtimePorts(
-        authenticate=auth.authenticate,
+        authenticate=bearers.authenticate,
         may_see_ticket=may_see_ticket,
         sees_ticket=lambda who, ticket: ticket_lists.may_see(viewer_of(who), ticket),
-        authenticate_cookie=partial(auth.authenticate_cookie, kept=True),
-        revalidate=auth.revalidate,
+        authenticate_cookie=partial(bearers.authenticate_cookie, kept=True),
+        revalidate=bearers.revalidate,
         presence_changed=presence_changed,
         events_since=events_since,
         run_command=run_command,

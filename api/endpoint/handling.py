@@ -98,7 +98,7 @@ def _authority(endpoint: Endpoint, request: Request, parts: Parts) -> Authentica
     """What tells who a bearer token speaks for: logins, or the external API's tokens."""
     if endpoint.guard.scope:
         return partial(parts.api_tokens.authenticate, address=request.client)
-    return parts.auth.authenticate
+    return parts.auth.bearers.authenticate
 
 
 async def _called(

@@ -71,10 +71,10 @@ async def logout(ctx: PublicCtx) -> Reply[None]:
     cookie, token = ctx.request.cookie(COOKIE), ctx.request.bearer()
     try:
         if cookie is not None:
-            principal = await auth.authenticate_cookie(cookie)
+            principal = await auth.bearers.authenticate_cookie(cookie)
             await auth.logout(principal.company_id, principal.family)
         elif token is not None:
-            principal = await auth.authenticate(token)
+            principal = await auth.bearers.authenticate(token)
             await auth.logout(principal.company_id, principal.family)
     except Unauthorized:
         pass  # it had ended before
@@ -85,9 +85,9 @@ async def logout(ctx: PublicCtx) -> Reply[None]:
 async def me(ctx: PublicCtx) -> Me:
     """Tell who the token, or else the cookie, speaks for."""
     if token := ctx.request.bearer():
-        principal = await ctx.parts.auth.authenticate(token)
+        principal = await ctx.parts.auth.bearers.authenticate(token)
     elif cookie := ctx.request.cookie(COOKIE):
-        principal = await ctx.parts.auth.authenticate_cookie(cookie)
+        principal = await ctx.parts.auth.bearers.authenticate_cookie(cookie)
     else:
         raise Unauthorized
     return Me(id=principal.user_id, profile=principal.profile, is_super=principal.is_super)

@@ -182,7 +182,7 @@ async def _changed(
             record=company_view(company),
         )
         tx.publish(event)
-    ctx.parts.auth.ended(ended)
+    ctx.parts.auth.bearers.ended(ended)
 
 
 def _campaigns(*, enabled: bool) -> dict[str, str]:

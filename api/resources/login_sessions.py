@@ -48,7 +48,7 @@ async def end_others(ctx: Ctx, query: SessionQuery) -> Done:
     """Log a user out everywhere but here."""
     user_id = await _whose(ctx, query)
     await _note(ctx, user_id)
-    await ctx.parts.auth.end_all(
+    await ctx.parts.auth.bearers.end_all(
         ctx.company_id, user_id, "remote logout", keep=ctx.principal.family
     )
     return Done("Sessions ended")
@@ -63,7 +63,7 @@ async def end(ctx: Ctx, session_id: str) -> Done:
     if found.user_id != ctx.user_id:
         await check_rank(ctx, found.user_id)
     await _note(ctx, found.user_id)
-    await ctx.parts.auth.end(ctx.company_id, session_id, "remote logout")
+    await ctx.parts.auth.bearers.end(ctx.company_id, session_id, "remote logout")
     return Done("Session ended")
 
 

@@ -92,9 +92,9 @@ async def _check(ctx: PublicCtx, company_id: int, key: str, given: str) -> None:
         return
     auth = ctx.parts.auth
     if token := ctx.request.bearer():
-        principal = await auth.authenticate(token)
+        principal = await auth.bearers.authenticate(token)
     elif cookie := ctx.request.cookie("jrt"):
-        principal = await auth.authenticate_cookie(cookie)
+        principal = await auth.bearers.authenticate_cookie(cookie)
     else:
         raise Unauthorized
     if principal.company_id != company_id:

@@ -71,7 +71,7 @@ async def _admit_collector(ctx: PublicCtx) -> None:
     expected = ctx.parts.settings.metrics_token
     if expected and hmac.compare_digest(expected.encode(), token.encode()):
         return
-    if not (await ctx.parts.auth.authenticate(token)).is_super:
+    if not (await ctx.parts.auth.bearers.authenticate(token)).is_super:
         raise Forbidden
 
 

@@ -160,7 +160,7 @@ async def update(ctx: Ctx, user_id: UserId, body: Body) -> UserView:
         keep = _kept(ctx, user_id)
         changed = await credentials.change(tx, ctx.company_id, user_id, patch, keep=keep)
         shown = await tell_changed(tx, ctx, changed.user)
-    ctx.parts.auth.ended(changed.ended)
+    ctx.parts.auth.bearers.ended(changed.ended)
     return shown
 
 
@@ -177,7 +177,7 @@ async def remove(ctx: Ctx, user_id: UserId) -> Removed:
             tell(tx, "delete", token_id)
         await users.delete(tx, ctx.company_id, user_id)
         tx.publish(UserRemoved(company_id=ctx.company_id, user_id=user_id))
-    ctx.parts.auth.ended(ended)
+    ctx.parts.auth.bearers.ended(ended)
     return Removed()
 
 

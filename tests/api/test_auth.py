@@ -150,10 +150,10 @@ async def test_what_was_read_before_a_logout_is_not_remembered_after_it(
         return found
 
     async with trio.open_nursery() as nursery:
-        monkeypatch.setattr("api.auth.users.department_ids", slow)
+        monkeypatch.setattr("api.auth.bearers.users.department_ids", slow)
         nursery.start_soon(partial(world.call, "GET", "/auth/me", token=token))
         await read.wait()
-        monkeypatch.setattr("api.auth.users.department_ids", real)
+        monkeypatch.setattr("api.auth.bearers.users.department_ids", real)
         query = f"userId={world.a.user_id}"
         ended = await world.call("DELETE", "/auth/sessions", token=world.a.admin, query=query)
         assert ended.status == 200

@@ -42,7 +42,7 @@ async def test_a_session_is_ended_from_afar_with_all_it_holds(world: World):
     login = await world.login("user@a.test")
     token, cookie = login.json()["token"], cookie_of(login)
     dropped: list[str] = []
-    world.app.parts.auth.on_revoked(dropped.append)
+    world.app.parts.auth.bearers.on_revoked(dropped.append)
     (session,) = [s for s in await sessions(world, token) if s["current"]]
     path = f"/auth/sessions/{session['id']}"
     assert (await world.call("DELETE", path, token=world.a.user)).status == 200
@@ -82,7 +82,7 @@ async def test_admins_see_and_end_sessions_of_their_people_and_of_nobody_else(wo
 
 async def test_an_operators_account_is_nothing_to_an_admin_of_the_same_company(world: World):
     (session,) = await sessions(world, world.super)
-    root = (await world.app.parts.auth.authenticate(world.super)).user_id
+    root = (await world.app.parts.auth.bearers.authenticate(world.super)).user_id
     query = f"userId={root}"
     for method, path, asked, body in (
         ("GET", "/auth/sessions", query, None),
@@ -121,8 +121,8 @@ async def test_an_operator_acts_as_a_companys_admin_and_comes_back(world: World)
     assert claims["super"] is False
     tickets = (await world.call("GET", "/tickets/", token=acting, query="status=pending")).json()
     assert [ticket["companyId"] for ticket in tickets["tickets"]] == [world.b.id]
-    principal = await world.app.parts.auth.authenticate(acting)
-    operator = await world.app.parts.auth.authenticate(world.super)
+    principal = await world.app.parts.auth.bearers.authenticate(acting)
+    operator = await world.app.parts.auth.bearers.authenticate(world.super)
     assert principal.impersonator_id == operator.user_id
     assert principal.impersonator_company_id == operator.company_id
     back = await world.call("POST", "/auth/impersonate/back", token=acting)
