@@ -11,6 +11,7 @@ import msgspec
 
 from storage.events import DomainEvent
 from storage.ids import ConnectionId, ContactId, DepartmentId, TicketId, UserId
+from storage.mailing_lists import MailingItem
 from storage.snapshots import GRACE
 from storage.views import ConnectionView, ContactView, MessageView, TicketView, UserView
 
@@ -148,6 +149,24 @@ class ContactRemoved(DomainEvent, frozen=True, kw_only=True):
         return {"contact": self.contact_id}
 
 
+class MailingListFilled(DomainEvent, frozen=True, kw_only=True):
+    """An upload added `count` items to a contact list, `first_id` before the others.
+
+    `items` are the first of them, as many as lists show at once and a few screens more.
+    """
+
+    MOST: ClassVar[int] = 200
+
+    kind: ClassVar[str] = "mailing_list.filled"
+    list_id: int
+    first_id: int
+    count: int
+    items: tuple[MailingItem, ...]
+
+    def ids(self) -> dict[str, int | str]:
+        return {"list": self.list_id, "first": self.first_id, "count": self.count}
+
+
 class ConnectionChanged(DomainEvent, frozen=True, kw_only=True):
     """A connection's configuration was created or changed."""
 
@@ -258,6 +277,7 @@ ALL: tuple[type[DomainEvent], ...] = (
     ContactChanged,
     ContactsImported,
     ContactRemoved,
+    MailingListFilled,
     ConnectionChanged,
     ConnectionRemoved,
     SessionChanged,

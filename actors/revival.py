@@ -14,6 +14,7 @@ from actors.events import (
     ContactChanged,
     ContactRemoved,
     ContactsImported,
+    MailingListFilled,
     MessageChanged,
     MessageCreated,
     RecordChanged,
@@ -27,7 +28,7 @@ from actors.events import (
     UserRemoved,
 )
 from actors.revival_records import record_changed, user_changed, user_logged_in, user_removed
-from storage import contact_book, conversations, event_log, outbox_queue
+from storage import contact_book, conversations, event_log, mailing_lists, outbox_queue
 from storage.database import Database
 from storage.events import DomainEvent, StoredEvent
 from storage.ids import (
@@ -200,6 +201,22 @@ async def _contacts_imported(
     )
 
 
+async def _mailing_list_filled(
+    log: PgEventLog, _snapshot: CompanySnapshot, event: StoredEvent
+) -> DomainEvent | None:
+    list_id, first_id = _number(event, "list"), _number(event, "first")
+    items = await mailing_lists.items_after(
+        log.database, event.company_id, list_id, first_id - 1, most=MailingListFilled.MOST
+    )
+    return MailingListFilled(
+        company_id=event.company_id,
+        list_id=list_id,
+        first_id=first_id,
+        count=_number(event, "count"),
+        items=tuple(items),
+    )
+
+
 async def _contact_removed(
     _log: PgEventLog, _snapshot: CompanySnapshot, event: StoredEvent
 ) -> DomainEvent | None:
@@ -246,6 +263,7 @@ _REVIVERS: Final[dict[str, Reviver]] = {
     MessageChanged.kind: _message_changed,
     ContactChanged.kind: _contact_changed,
     ContactsImported.kind: _contacts_imported,
+    MailingListFilled.kind: _mailing_list_filled,
     ContactRemoved.kind: _contact_removed,
     ConnectionChanged.kind: _connection_changed,
     SessionChanged.kind: _connection_changed,

@@ -86,8 +86,9 @@ async def items_after(
 
 async def fill(
     tx: Tx, company_id: CompanyId, list_id: int, entries: Sequence[dict[str, str]]
-) -> int:
-    """Add entries to a list; returns how many numbers were new to it."""
+) -> list[int]:
+    """Add entries to a list; returns the ids of those whose numbers were new to it."""
     fixed = {"company_id": company_id, "list_id": list_id}
     rows = [fixed | entry for entry in entries]
-    return await tx.execute(insert(contact_list_items).values(rows).on_conflict_do_nothing())
+    added = insert(contact_list_items).values(rows).on_conflict_do_nothing()
+    return [row[0] for row in await tx.rows(added.returning(contact_list_items.c.id))]

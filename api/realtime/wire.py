@@ -17,6 +17,7 @@ from actors.events import (
     ContactChanged,
     ContactRemoved,
     ContactsImported,
+    MailingListFilled,
     MessageChanged,
     MessageCreated,
     MessageRemoved,
@@ -188,6 +189,14 @@ def contact_removed(event: ContactRemoved) -> Iterator[Push]:
     yield Push(_everybody(event.company_id), f"company-{event.company_id}-contact", payload)
 
 
+@wire(MailingListFilled)
+def mailing_list_filled(event: MailingListFilled) -> Iterator[Push]:
+    """Under the list's own name alone: pages of other lists would take the items for theirs."""
+    name = f"company-{event.company_id}-ContactListItem-{event.list_id}"
+    payload = {"action": "reload", "records": event.items}
+    yield Push(_everybody(event.company_id), name, payload)
+
+
 def redacted(connection: ConnectionView) -> ConnectionView:
     """A connection as agents may see it: without what would let them take it over."""
     return msgspec.structs.replace(
@@ -316,7 +325,15 @@ NOUNS: Final[dict[str, Noun]] = {
     "help": Noun(("company-{id}-help",), "record", "id"),
 }
 SILENT: Final = frozenset(
-    ("company", "department_option", "partner", "plan", "scheduled_message", "ticket_note")
+    (
+        "api_token",
+        "company",
+        "department_option",
+        "partner",
+        "plan",
+        "scheduled_message",
+        "ticket_note",
+    )
 )
 """Nouns that no browser listens for."""
 

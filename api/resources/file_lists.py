@@ -129,7 +129,7 @@ async def upload(
     ctx: Ctx, file_list_id: int, body: UploadBody, uploads: tuple[Upload, ...]
 ) -> Done:
     """Keep files for the entries of a list; without ids the files become new entries."""
-    await file_lists.lists.get(ctx.parts.database, ctx.company_id, file_list_id)
+    row = await file_lists.lists.get(ctx.parts.database, ctx.company_id, file_list_id)
     kept = [await stored(ctx, (item,)) for item in uploads]
     async with ctx.parts.database.begin(ctx.company_id) as tx:
         for place, (item, file) in enumerate(zip(uploads, kept, strict=True)):
@@ -138,6 +138,8 @@ async def upload(
             await file_lists.set_option(
                 tx, ctx.company_id, file_list_id, option, {"name": item.filename} | values
             )
+        (view,) = await _shown(ctx, [row], tx)
+        tx.publish(_event(ctx.company_id, "update", file_list_id, view))
     return Done("Files stored")
 
 

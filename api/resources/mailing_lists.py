@@ -5,12 +5,13 @@ from typing import Final
 
 import msgspec
 
-from actors.events import RecordChanged
+from actors.events import MailingListFilled, RecordChanged
 from api.endpoint import Ctx, Stream, Upload, admin, crud
 from api.errors import Detail, Invalid
 from api.resources.spreadsheets import ExportQuery, LineError, exported, people_in
 from storage import mailing_lists
-from storage.database import Statements
+from storage.database import Statements, Tx
+from storage.ids import CompanyId
 from storage.mailing_lists import MailingList
 
 BATCH: Final = 1000
@@ -77,7 +78,7 @@ async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) ->
         raise Invalid(Detail("$.file", "missing"))
     with ctx.parts.imports.turn(company_id):
         found = await people_in(uploads[0])
-        created = 0
+        created: list[int] = []
         for start in range(0, len(found.people), BATCH):
             batch = found.people[start : start + BATCH]
             entries = [{"name": p.name, "number": p.number, "email": p.email} for p in batch]
@@ -92,8 +93,27 @@ async def upload(ctx: Ctx, contact_list_id: int, uploads: tuple[Upload, ...]) ->
                 record=await mailing_lists.lists.get(tx, company_id, contact_list_id),
             )
             tx.publish(event)
-        known = len(found.people) - created + found.repeated
-        return UploadReport(created, known, found.failed)
+            if created:
+                tx.publish(await _filled(tx, company_id, contact_list_id, created))
+        known = len(found.people) - len(created) + found.repeated
+        return UploadReport(len(created), known, found.failed)
+
+
+async def _filled(
+    tx: Tx, company_id: CompanyId, list_id: int, created: Sequence[int]
+) -> MailingListFilled:
+    """What open pages of the list take over at once."""
+    first_id = min(created)
+    items = await mailing_lists.items_after(
+        tx, company_id, list_id, first_id - 1, most=MailingListFilled.MOST
+    )
+    return MailingListFilled(
+        company_id=company_id,
+        list_id=list_id,
+        first_id=first_id,
+        count=len(created),
+        items=tuple(items),
+    )
 
 
 @routes.get("/{contact_list_id}/export", deadline=300.0)

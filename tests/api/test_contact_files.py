@@ -8,8 +8,10 @@ import trio
 from openpyxl import load_workbook
 
 from actors.channels.base import Phone, SharedContact
+from actors.events import MailingListFilled
 from actors.router import MOST_IMPORTED
 from api.http_types import Upload
+from api.realtime import wire
 from api.resources import contact_files
 from api.resources.contact_files import MOST_NEW_TAGS
 from api.resources.spreadsheets import MOST_TAGS, People
@@ -55,6 +57,35 @@ async def test_a_list_is_filled_once_per_number(world: World):
         assert answer.json()["failed"] == [{"line": 5, "error": "no number"}]
     shown = await world.call("GET", path, token=world.a.admin)
     assert shown.json()["contactsCount"] == 2
+
+
+async def test_open_pages_of_a_list_take_over_what_an_upload_added(world: World):
+    made = await world.call("POST", "/contact-lists", {"name": "l"}, token=world.a.admin)
+    list_id = made.json()["id"]
+    again = world.app.realtime.ports.events_again
+    assert again is not None
+
+    async def uploaded(numbers: range) -> list[MailingListFilled]:
+        """What was told of an upload, read again from the log."""
+        since = (await world.call("GET", "/events", token=world.a.admin)).json()["lastSeq"]
+        text = "\n".join(("name,number", *(f"N,{5511000000000 + n}" for n in numbers)))
+        path = f"/contact-lists/{list_id}/upload"
+        answer = await upload(world, path, world.a.admin, "x.csv", text.encode())
+        assert answer.status == 200, answer
+        told = [event for _, event in await again(world.a.id, since, 100)]
+        return [event for event in told if isinstance(event, MailingListFilled)]
+
+    [first] = await uploaded(range(3))
+    assert (first.list_id, first.count) == (list_id, 3)
+    assert [item.number for item in first.items] == [str(5511000000000 + n) for n in range(3)]
+    assert await uploaded(range(3)) == []
+    [second] = await uploaded(range(MailingListFilled.MOST + 5))
+    assert second.count == MailingListFilled.MOST + 2
+    assert len(second.items) == MailingListFilled.MOST
+    assert second.items[0].number == "5511000000003"
+    [push] = wire.pushes(second)
+    assert push.name == f"company-{world.a.id}-ContactListItem-{list_id}"
+    assert push.payload == {"action": "reload", "records": second.items}
 
 
 async def test_a_file_without_numbers_is_refused(world: World):
