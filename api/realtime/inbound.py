@@ -247,7 +247,7 @@ class Inbound:
         self._leave(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
 
     def _presence(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        """The agent types, or paused: networks have no word for that, what they show ends by itself.
+        """The agent types or records, or paused: for that networks have no word, what they show ends.
 
         Nothing waits for it, and joins and messages go on meanwhile.
         """
@@ -258,7 +258,7 @@ class Inbound:
             socket.acknowledge(ack_id, "ERR_NO_TICKET_FOUND")
         elif show is None:
             socket.acknowledge(ack_id, "ERR_NOT_AVAILABLE")
-        elif given.get("presence") != "composing":
+        elif given.get("presence") not in ("composing", "recording"):
             socket.acknowledge(ack_id)
         else:
             self._host.spawn(self._show_composing, show, socket, reference, ack_id)

@@ -190,7 +190,9 @@ class RealtimeServer:
         try:
             pushes = list(outgoing(seq, event))
             if isinstance(event, TicketChanged) and event.was is not None:
-                self._part(channel, event.ticket, pushes[0])
+                self._part(
+                    channel, event.ticket, next(push for push in pushes if not push[1].volatile)
+                )
             for told, told_event in pushes:
                 channel.publish(told, told_event)
         except Exception:

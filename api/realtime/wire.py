@@ -104,9 +104,23 @@ def _everybody(company_id: CompanyId) -> Rooms:
     return (rooms.mainchannel(company_id),)
 
 
+def _series(event: TicketChanged) -> str | None:
+    """What a dashboard counts of the change, by the family's names; None: nothing."""
+    was, status = event.was, event.ticket.status
+    if was is None:
+        return "ticket-create" if event.created else None
+    if was.status == status:
+        return "ticket-transfer"
+    by_end = {("closed", status): "ticket-reopen", (was.status, "closed"): "ticket-close"}
+    return by_end.get((was.status, status), "ticket-accept" if status == "open" else None)
+
+
 @wire(TicketChanged)
 def ticket_changed(event: TicketChanged) -> Iterator[Push]:
     company_id, ticket = event.company_id, event.ticket
+    if (series := _series(event)) is not None:  # dashboards count anew, it is nothing to catch up
+        counted = {"companyId": company_id, "serie": series}
+        yield Push((rooms.admins(company_id),), "counter", counted, volatile=True)
     name = f"company-{company_id}-ticket"
     gone = ticket.status in ONLY_DELETED
     if event.was is not None:

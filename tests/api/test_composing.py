@@ -101,7 +101,7 @@ async def test_a_pause_and_a_ticket_that_waits_show_nothing(world: World) -> Non
         await opened(world, world.a)
         for presence in ("paused", None, 1, {}):
             assert await say(client, world.a.uuid, presence) == []
-        assert await say(client, world.a.uuid) == []
+        assert await say(client, world.a.uuid, "recording") == []
         await shown(world, 1)
     assert len(world.app.simulator.composing) == 1
 

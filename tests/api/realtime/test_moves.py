@@ -71,7 +71,7 @@ async def test_whoever_may_see_a_moved_ticket_no_longer_hears_delete_and_nothing
             (2, "delete"),
             (4, None),
         ]
-        seen = [payload(await admin.text(), at)["seq"] for _ in range(3 if namespace == "/" else 5)]
+        seen = [payload(await admin.text(), at)["seq"] for _ in range(4 if namespace == "/" else 6)]
         assert sorted(set(seen)) == ([1, 2, 3] if namespace == "/" else [1, 2, 3, 4])
 
 
