@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from storage.database import Statements, Tx
+from storage.errors import NotFound
 from storage.ids import CompanyId, PlanId
 from storage.metadata import at, document, flag, metadata, moment, string
 from storage.search import by_name, contains
@@ -63,7 +64,9 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
 _COMPANY: Final = companies.c.id == sa.bindparam("company", type_=sa.BigInteger)
 _GET: Final = prepared(sa.select(companies).where(_COMPANY))
 _ALL: Final = prepared(sa.select(companies).order_by(companies.c.id))
-_LOGGED_IN: Final = prepared(sa.update(companies).where(_COMPANY).values(last_login=sa.func.now()))
+_LOGGED_IN: Final = prepared(
+    sa.update(companies).where(_COMPANY, companies.c.status).values(last_login=sa.func.now())
+)
 
 
 async def get(source: Statements, company_id: CompanyId) -> Company:
@@ -83,9 +86,10 @@ async def by_email(source: Statements, email: str) -> Company:
     return await source.one(found, into=Company)
 
 
-async def touch_login(source: Statements, company_id: CompanyId) -> None:
-    """Note that somebody of the company logged in now."""
-    await source.execute(_LOGGED_IN, company=company_id)
+async def touch_login(tx: Tx, company_id: CompanyId) -> None:
+    """Note that somebody of the company logs in now. Raises NotFound for one that is switched off."""
+    if not await tx.execute(_LOGGED_IN, company=company_id):
+        raise NotFound
 
 
 async def page(

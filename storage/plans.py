@@ -104,9 +104,6 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
 
 
 rows: Final = Repo(plans, Plan, plans.c.name, search=("name",))
-_GET: Final = prepared(
-    sa.select(plans).where(plans.c.id == sa.bindparam("plan", type_=sa.BigInteger))
-)
 _ALL: Final = prepared(sa.select(plans).order_by(plans.c.name))
 # NO KEY UPDATE: rows that only refer to the company go on being written meanwhile.
 _LIMITS: Final = prepared(
@@ -115,11 +112,6 @@ _LIMITS: Final = prepared(
     .where(companies.c.id == sa.bindparam("company", type_=sa.BigInteger))
     .with_for_update(key_share=True, of=companies)
 )
-
-
-async def get(database: Statements, plan_id: PlanId) -> Plan:
-    """Installation-wide: one plan. Raises NotFound."""
-    return await database.one(_GET, into=Plan, plan=plan_id)
 
 
 async def all_of(database: Statements) -> list[Plan]:

@@ -240,7 +240,7 @@ _HOME: Final = prepared(
 
 
 async def create(
-    database: Database,
+    source: Statements,
     company_id: CompanyId,
     *,
     family: str,
@@ -257,7 +257,7 @@ async def create(
     by now, or the company was switched off, and always when there is no such user. `origin` is the
     session of an operator who acts as the user: this one ends with it.
     """
-    return await database.first(
+    return await source.first(
         _CREATE,
         into=RefreshFamily,
         company=company_id,

@@ -23,7 +23,8 @@ from api.settings import Settings
 from api.tokens import AccessClaims, Clock, ExpiredToken, InvalidToken, RefreshClaims, Tokens, now
 from api.working_hours import within_hours
 from storage import companies, refresh_families, users
-from storage.database import Database
+from storage.database import Database, Statements
+from storage.errors import NotFound
 from storage.ids import CompanyId, UserId
 from storage.refresh_families import RefreshFamily
 from storage.time_zones import zone
@@ -74,13 +75,10 @@ class Auth:
             raise BadCredentials
         self._throttle.succeeded(account, address)
         self._check_door(login)
-        session = await self._opened(
-            login.company_id, login.id, address, agent, seen=login.password_hash
-        )
-        if session is None:  # what was checked above has changed meanwhile
-            raise await self._changed(account)
-        await self._announce(session)
-        return session
+        try:
+            return await self._let_in(login, address, agent)
+        except NotFound:  # what was checked above has changed meanwhile
+            raise await self._changed(account) from None
 
     async def impersonate(
         self, operator: Principal, company_id: CompanyId, *, address: str, agent: str
@@ -97,10 +95,12 @@ class Auth:
         if origin is None:
             raise Revoked
         admin_id = await users.first_admin(self._database, company_id)
-        session = await self._opened(company_id, admin_id, address, agent, origin=origin)
-        if session is None:
+        family = await self._family(
+            self._database, company_id, admin_id, address, agent, origin=origin
+        )
+        if family is None:
             raise Revoked
-        return session
+        return await self._session(self._database, family)
 
     async def return_from(self, principal: Principal) -> Session:
         """End acting as somebody else; the operator's own session goes on.
@@ -118,10 +118,27 @@ class Auth:
         await self.logout(principal.company_id, principal.family)
         if origin is None:
             raise Revoked
-        return await self._session(origin)
+        return await self._session(self._database, origin)
 
-    async def _opened(
+    async def _let_in(self, login: Login, address: str, agent: str) -> Session:
+        """Open a session and tell of it, in one transaction.
+
+        The company's row is written before the session shares it: two logins that shared it first
+        would each wait for the other to let go. Raises NotFound for what is not so any more.
+        """
+        async with self._database.begin(login.company_id) as tx:
+            await companies.touch_login(tx, login.company_id)
+            seen = login.password_hash
+            family = await self._family(tx, login.company_id, login.id, address, agent, seen=seen)
+            if family is None:
+                raise NotFound
+            session = await self._session(tx, family)
+            tx.publish(_logged_in(session))
+        return session
+
+    async def _family(
         self,
+        source: Statements,
         company_id: CompanyId,
         user_id: UserId,
         address: str,
@@ -129,9 +146,9 @@ class Auth:
         *,
         seen: str | None = None,
         origin: RefreshFamily | None = None,
-    ) -> Session | None:
-        family = await refresh_families.create(
-            self._database,
+    ) -> RefreshFamily | None:
+        return await refresh_families.create(
+            source,
             company_id,
             family=secrets.token_urlsafe(24),
             user_id=user_id,
@@ -141,7 +158,6 @@ class Auth:
             seen=seen,
             origin=origin,
         )
-        return None if family is None else await self._session(family)
 
     async def _changed(self, account: str) -> Unauthorized | PaymentRequired:
         """Why a login that was under way opens nothing any more."""
@@ -171,14 +187,14 @@ class Auth:
         if family.revoked_at is not None:
             self.bearers.ended([family.id])
             raise Revoked
-        return await self._session(family)
+        return await self._session(self._database, family)
 
     async def logout(self, company_id: CompanyId, family: str) -> None:
         """End a session: its refresh tokens, access tokens and sockets."""
         await self.bearers.end(company_id, family, "logout")
 
-    async def _session(self, family: RefreshFamily) -> Session:
-        user = await users.find(self._database, family.company_id, family.user_id)
+    async def _session(self, source: Statements, family: RefreshFamily) -> Session:
+        user = await users.find(source, family.company_id, family.user_id)
         if user is None:
             raise Revoked
         issued = int(self._clock())
@@ -211,23 +227,19 @@ class Auth:
             expires_at=family.expires_at,
         )
 
-    async def _announce(self, session: Session) -> None:
-        user = session.user
-        digest = hashlib.sha256(session.access.encode()).hexdigest()
-        async with self._database.begin(user.company_id) as tx:
-            await companies.touch_login(tx, user.company_id)
-            tx.publish(
-                UserLoggedIn(
-                    company_id=user.company_id,
-                    user_id=user.id,
-                    email=user.email,
-                    token_digest=digest,
-                )
-            )
-
     def _check_door(self, login: Login) -> None:
         if not login.company_status:
             raise PaymentRequired
         moment = datetime.fromtimestamp(self._clock(), UTC).astimezone(zone(login.timezone))
         if not within_hours(login.start_work, login.end_work, moment.strftime("%H:%M")):
             raise OutOfHours
+
+
+def _logged_in(session: Session) -> UserLoggedIn:
+    user = session.user
+    return UserLoggedIn(
+        company_id=user.company_id,
+        user_id=user.id,
+        email=user.email,
+        token_digest=hashlib.sha256(session.access.encode()).hexdigest(),
+    )

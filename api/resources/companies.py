@@ -4,12 +4,13 @@ import msgspec
 
 from api.endpoint import Ctx, PublicCtx, Routes, public, super_user
 from api.errors import Missing
-from storage import companies, company_settings, plans, settings, versions
+from storage import companies, versions, whole_companies
 from storage.database import Database
 from storage.ids import CompanyId
 from storage.setting_keys import known
 from storage.settings import INSTALLATION
 from storage.views import CompanyView, company_view
+from storage.whole_companies import WholeCompany
 
 routes = Routes(tag="companies", missing="ERR_NO_COMPANY_FOUND")
 
@@ -61,16 +62,15 @@ async def _own(ctx: Ctx, company_id: CompanyId) -> CompanyView:
 
 
 async def full_company(database: Database, company_id: CompanyId) -> CompanyView:
-    """A company with plan and settings, as clients keep it after login."""
-    company = await companies.get(database, company_id)
-    plan = None if company.plan_id is None else await plans.get(database, company.plan_id)
+    """A company with plan and settings, as clients keep it after login. Raises NotFound."""
+    return whole_view(await whole_companies.get(database, company_id))
+
+
+def whole_view(whole: WholeCompany) -> CompanyView:
+    """Show a company with its plan, and of its settings what every user of it may see."""
     return company_view(
-        company,
-        plan=plan,
-        settings=[
-            item
-            for item in await settings.all_of(database, company_id)
-            if known(item.key).visible in ("public", "user")
-        ],
-        company_settings=await company_settings.get(database, company_id),
+        whole.company,
+        plan=whole.plan,
+        settings=[item for item in whole.settings if known(item.key).visible in ("public", "user")],
+        company_settings=whole.company_settings,
     )

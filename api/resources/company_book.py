@@ -1,6 +1,7 @@
 """The companies of the installation, for operators: found, change, end."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from api.endpoint import Ctx, Done, Id, Page, Routes, Short, admin, super_user
 from api.endpoint.crud import SIZE
 from api.endpoint.times import moment
 from api.errors import Detail, Forbidden, Invalid, Missing
-from api.resources.companies import full_company
+from api.resources.companies import full_company, whole_view
 from api.resources.users import check_email, check_password, tell_changed
 from storage import (
     companies,
@@ -21,7 +22,9 @@ from storage import (
     settings,
     time_zones,
     users,
+    whole_companies,
 )
+from storage.companies import Company
 from storage.database import Tx
 from storage.founding import NewCompany
 from storage.ids import CompanyId, UserId
@@ -87,15 +90,18 @@ async def list_page(ctx: Ctx, query: CompanyQuery) -> CompanyPage:
         ctx.parts.database, search=query.search_param.strip(), number=number, size=SIZE
     )
     more = count > (number - 1) * SIZE + len(found)
-    shown = [await full_company(ctx.parts.database, company.id) for company in found]
-    return CompanyPage(companies=shown, count=count, has_more=more)
+    return CompanyPage(companies=await _whole(ctx, found), count=count, has_more=more)
 
 
 @routes.get("/companiesPlan")
 async def list_with_plans(ctx: Ctx) -> CompanyList:
     """List every company with its plan."""
-    found = await companies.all_of(ctx.parts.database)
-    return CompanyList([await full_company(ctx.parts.database, company.id) for company in found])
+    return CompanyList(await _whole(ctx, await companies.all_of(ctx.parts.database)))
+
+
+async def _whole(ctx: Ctx, found: Sequence[Company]) -> list[CompanyView]:
+    ids = [company.id for company in found]
+    return [whole_view(whole) for whole in await whole_companies.of(ctx.parts.database, ids)]
 
 
 @routes.post("/companies")

@@ -4,7 +4,7 @@ import pytest
 
 from storage import companies, company_settings, settings, users
 from storage.database import Database
-from storage.errors import UniqueViolation
+from storage.errors import NotFound, UniqueViolation
 from storage.event_log import stream_positions
 from storage.founding import NewCompany, create_company
 from storage.setting_keys import seeds
@@ -53,5 +53,13 @@ async def test_a_login_is_found_by_address_in_any_case(database: Database) -> No
 
 async def test_a_login_is_remembered_on_the_company(database: Database) -> None:
     founded = await create_company(database, NewCompany(name="One"), ADMIN)
-    await companies.touch_login(database, founded.company.id)
-    assert (await companies.get(database, founded.company.id)).last_login is not None
+    company_id = founded.company.id
+    async with database.begin(company_id) as tx:
+        await companies.touch_login(tx, company_id)
+    seen = (await companies.get(database, company_id)).last_login
+    assert seen is not None
+    async with database.begin(company_id) as tx:
+        await companies.change(tx, company_id, {"status": False})
+        with pytest.raises(NotFound):
+            await companies.touch_login(tx, company_id)
+    assert (await companies.get(database, company_id)).last_login == seen

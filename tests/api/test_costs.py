@@ -1,0 +1,82 @@
+"""What requests cost in statements: what is asked all day asks the database for no more than it needs."""
+
+import trio
+
+from storage.founding import NewCompany, create_company
+from storage.users import NewUser
+from tests.api.conftest import PASSWORD, World
+from tests.api.statements import counted
+
+
+async def on_a_plan(world: World) -> None:
+    """Put company a on a plan."""
+    plan = {"name": "All", "users": 50, "connections": 50, "queues": 50}
+    made = await world.call("POST", "/plans", plan, token=world.super)
+    path = f"/companies/{world.a.id}"
+    changed = await world.call("PUT", path, {"planId": made.json()["id"]}, token=world.super)
+    assert changed.json()["plan"]["name"] == "All"
+
+
+async def test_a_login_is_a_look_a_transaction_and_a_look(world: World):
+    """Who it is; the company, the session, the user and the event of it at once; the company whole."""
+    await on_a_plan(world)
+    await world.login("user@a.test")
+    async with counted(world) as statements:
+        assert (await world.login("user@a.test")).status == 200
+    kinds = [statement.split()[0] for statement in statements]
+    assert kinds == ["SELECT", "BEGIN", "UPDATE", "INSERT", "SELECT", "WITH", "COMMIT", "SELECT"]
+
+
+async def test_a_refused_login_costs_one_look(world: World):
+    async with counted(world) as statements:
+        assert (await world.login("user@a.test", "wrong")).status == 401
+        assert (await world.login("nobody@a.test", "wrong")).status == 401
+    assert len(statements) == 2
+
+
+async def test_a_refresh_rotates_and_looks_twice(world: World):
+    await on_a_plan(world)
+    cookie = (await world.login("user@a.test")).headers["set-cookie"].partition(";")[0]
+    async with counted(world) as statements:
+        headers = {"cookie": cookie}
+        assert (await world.call("POST", "/auth/refresh_token", headers=headers)).status == 200
+    assert [statement.split()[0] for statement in statements] == ["UPDATE", "SELECT", "SELECT"]
+
+
+async def test_logins_of_one_company_do_not_wait_for_each_other_for_ever(world: World):
+    """Each writes the company's row and shares it: in the other order two would deadlock."""
+    families: set[str] = set()
+
+    async def login(address: str) -> None:
+        login = world.app.parts.auth.login
+        families.add((await login("user@a.test", PASSWORD, address=address, agent="")).family)
+
+    async with trio.open_nursery() as nursery:
+        for n in range(20):
+            nursery.start_soon(login, f"198.51.100.{n}")
+    assert len(families) == 20
+
+
+async def test_the_list_of_companies_costs_the_same_however_many_there_are(world: World):
+    costs = []
+    await world.call("GET", "/companiesPlan", token=world.super)  # who asks is known from now on
+    for name in ("c", "d"):
+        admin = NewUser(name="A", email=f"a@{name}.test", password_hash="", profile="admin")
+        await create_company(world.app.parts.database, NewCompany(name=name), admin)
+        async with counted(world) as statements:
+            listed = await world.call("GET", "/companiesPlan", token=world.super)
+        costs.append([statement.split()[0] for statement in statements])
+    assert costs[0] == costs[1]
+    shown = listed.json()["companies"]
+    assert [company["name"] for company in shown] == ["a", "b", "c", "d"]
+    assert all(company["companieSettings"] for company in shown)
+
+
+async def test_a_page_of_messages_is_two_looks(world: World):
+    path = f"/messages/{world.a.ticket_id}"
+    for token in (world.a.admin, world.a.user):
+        await world.call("GET", path, token=token)  # who asks is known from now on
+        for query in ("", "pageNumber=2", "markAsRead=false"):
+            async with counted(world) as statements:
+                assert (await world.call("GET", path, token=token, query=query)).status == 200
+            assert [statement.split()[0] for statement in statements] == ["SELECT", "WITH"], query
