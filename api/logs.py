@@ -14,6 +14,7 @@ import msgspec
 _bound: ContextVar[dict[str, Any]] = ContextVar("log_fields")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _HIDDEN = frozenset({"authorization", "cookie", "password", "token", "secret", "body", "jrt"})
+_TRACES = logging.Formatter()
 
 
 class bound:
@@ -37,23 +38,28 @@ class bound:
         _bound.reset(self._token)
 
 
+def entry_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Time, level, logger, text, bound and extra fields; those that smell of secrets left out."""
+    entry: dict[str, Any] = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "text": record.getMessage(),
+    }
+    extra = {k: v for k, v in vars(record).items() if k not in _STANDARD}
+    fields = _bound.get({}) | extra
+    entry |= {name: value for name, value in fields.items() if name.lower() not in _HIDDEN}
+    if record.exc_info:
+        entry["error"] = _TRACES.formatException(record.exc_info)
+    return entry
+
+
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON: time, level, logger, text, bound and extra fields."""
+    """A record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Encode `record`; values under names that smell of secrets are left out."""
-        entry: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "text": record.getMessage(),
-        }
-        extra = {k: v for k, v in vars(record).items() if k not in _STANDARD}
-        fields = _bound.get({}) | extra
-        entry |= {name: value for name, value in fields.items() if name.lower() not in _HIDDEN}
-        if record.exc_info:
-            entry["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry, enc_hook=str).decode()
+        return msgspec.json.encode(entry_of(record), enc_hook=str).decode()
 
 
 def configure(level: str) -> None:

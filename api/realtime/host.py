@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from api.principal import Principal
+from api.realtime.backend_log import BackendLog
 from api.realtime.channel import Channel
 from api.realtime.namespaces import Connection, Socket
 from api.realtime.ports import RealtimePorts
@@ -15,6 +16,7 @@ class Host(Protocol):
 
     ports: RealtimePorts
     withdrawals: int
+    backend_log: BackendLog
 
     def channel(self, company_id: CompanyId) -> Channel:
         """The company's channel, made when it is missing."""

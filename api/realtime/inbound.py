@@ -9,6 +9,7 @@ import trio
 
 from api.principal import Principal
 from api.realtime import rooms
+from api.realtime.backend_log import EVENT, said
 from api.realtime.channel import ROOT, Channel
 from api.realtime.host import Host
 from api.realtime.namespaces import Connection, Socket
@@ -65,7 +66,7 @@ class Inbound:
             "presenceUpdate": self._presence,
             "joinBackendlog": self._join_log,
             "leaveBackendlog": self._leave_log,
-            "setLoglevel": self._refuse,
+            "setLoglevel": self._choose_level,
             "debugCheckRoom": self._refuse,
         }
 
@@ -171,6 +172,8 @@ class Inbound:
                 channel.join(socket, room)
                 socket.rooms[room] = count
             channel.replay(socket, restored[1])
+            if rooms.BACKEND_LOG in socket.rooms:
+                host.backend_log.watch(channel)
         host.arrived(socket)
         if dialect == ROOT:
             # The client takes every last argument that is a text for the place to come back to.
@@ -275,13 +278,25 @@ class Inbound:
             socket.acknowledge(ack_id, *code)
 
     def _join_log(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        if _placed(socket)[0].is_super:
-            self._join(socket, (rooms.BACKEND_LOG,), ack_id)
-        else:
+        principal, channel = _placed(socket)
+        if not principal.is_super:
             socket.acknowledge(ack_id, FORBIDDEN)
+            return
+        backend_log = self._host.backend_log
+        self._join(socket, (rooms.BACKEND_LOG,), ack_id)
+        backend_log.watch(channel)
+        level = {"currentLevel": backend_log.level_name}
+        socket.emit(EVENT, said(level, "the server's log from here on"))
 
     def _leave_log(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         self._leave(socket, (rooms.BACKEND_LOG,), ack_id)
+
+    def _choose_level(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
+        if not _placed(socket)[0].is_super:
+            socket.acknowledge(ack_id, FORBIDDEN)
+            return
+        self._host.backend_log.choose(args[1] if len(args) > 1 else None)
+        socket.acknowledge(ack_id)
 
     def _refuse(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         socket.acknowledge(ack_id, FORBIDDEN)

@@ -12,6 +12,7 @@ import trio
 from actors.events import RecordChanged, TicketChanged, UserChanged, UserRemoved
 from api.principal import Principal
 from api.realtime import rooms
+from api.realtime.backend_log import BackendLog
 from api.realtime.channel import Channel, Outgoing
 from api.realtime.engine_io import EngineIo, accepted_key, switching
 from api.realtime.handshake import (
@@ -67,6 +68,7 @@ class RealtimeServer:
         self.ports = ports
         self.withdrawals = 0
         """How often rights may have been withdrawn: who is let in meanwhile is looked at again."""
+        self.backend_log = BackendLog()
         self._settings = settings
         self._reactor = Reactor(settings)
         self._inbound = Inbound(self)
@@ -87,6 +89,7 @@ class RealtimeServer:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._reactor.run)
                 nursery.start_soon(self._housekeep)
+                nursery.start_soon(self.backend_log.run)
                 self._nursery = nursery
                 task_status.started()
         finally:
