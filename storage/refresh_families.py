@@ -209,13 +209,13 @@ _REVOKE_COMPANY: Final = prepared(
     .values(**_ENDING)
     .returning(_t.id)
 )
-_STANDING: Final = prepared(
-    sa.select(
-        sa.or_(_TOKEN.is_(None), _accepted).label("accepted"),
-        _t.impersonator_id,
-        _t.impersonator_company_id,
-    ).where(_MINE, _LIVE)
-)
+STANDING: Final = sa.select(
+    sa.or_(_TOKEN.is_(None), _accepted).label("accepted"),
+    _t.impersonator_id,
+    _t.impersonator_company_id,
+).where(_MINE, _LIVE)
+"""The `Standing` of a `family` of a `company`: by no token, or by the number `token` within `grace`."""
+
 _FIND: Final = prepared(sa.select(refresh_families).where(_MINE, _LIVE))
 _OF_USER: Final = prepared(
     sa.select(refresh_families)
@@ -322,28 +322,6 @@ async def revoke_company(tx: Statements, company_id: CompanyId, reason: str) -> 
     """End every login session of a company; returns the families that ended."""
     rows = await tx.rows(_REVOKE_COMPANY, company=company_id, why=reason)
     return [row[0] for row in rows]
-
-
-async def standing(
-    database: Database,
-    company_id: CompanyId,
-    family: str,
-    *,
-    generation: int | None = None,
-    grace: float = 0.0,
-) -> Standing | None:
-    """The login session, unless it has ended or expired; one cheap look for every request.
-
-    `generation` is the number of the refresh token that was shown, if one was; nothing is rotated.
-    """
-    return await database.first(
-        _STANDING,
-        into=Standing,
-        company=company_id,
-        family=family,
-        token=generation,
-        grace=grace,
-    )
 
 
 async def find(database: Database, company_id: CompanyId, family: str) -> RefreshFamily | None:

@@ -11,7 +11,7 @@ from actors.events import RecordChanged, UserChanged, UserRemoved
 from api.auth.refusals import Revoked, RotatedOut
 from api.principal import Principal
 from api.tokens import Clock, ExpiredToken, InvalidToken, Tokens
-from storage import refresh_families, users
+from storage import bearers, refresh_families
 from storage.database import Database
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
@@ -125,26 +125,21 @@ class Bearers:
         expires_at: float,
         generation: int | None = None,
     ) -> Principal:
-        user = await users.find(self._database, company_id, user_id)
-        standing = await refresh_families.standing(
-            self._database,
-            company_id,
-            family,
-            generation=generation,
-            grace=self._grace,
+        bearer = await bearers.look(
+            self._database, company_id, user_id, family, generation=generation, grace=self._grace
         )
+        user, standing = bearer.user, bearer.standing
         if user is None or standing is None:
             raise Revoked
         if not standing.accepted:
             raise RotatedOut
-        department_ids = await users.department_ids(self._database, company_id, user_id)
         return Principal(
             user_id=user.id,
             company_id=user.company_id,
             name=user.name,
             profile=user.profile,
             is_super=user.is_super,
-            department_ids=tuple(department_ids),
+            department_ids=bearer.department_ids,
             all_ticket=user.all_ticket,
             all_historic=user.all_historic,
             all_user_chat=user.all_user_chat,

@@ -11,7 +11,7 @@ import trio
 
 from api.auth import Revoked
 from api.working_hours import within_hours
-from storage import users
+from storage import bearers
 from tests.api.conftest import PASSWORD, World
 
 
@@ -141,19 +141,19 @@ async def test_what_was_read_before_a_logout_is_not_remembered_after_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     token = (await world.login("user@a.test")).json()["token"]
-    real, read, go = users.department_ids, trio.Event(), trio.Event()
+    real, read, go = bearers.look, trio.Event(), trio.Event()
 
-    async def slow(*given: Any) -> Any:
-        found = await real(*given)
+    async def slow(*given: Any, **more: Any) -> Any:
+        found = await real(*given, **more)
         read.set()
         await go.wait()
         return found
 
     async with trio.open_nursery() as nursery:
-        monkeypatch.setattr("api.auth.bearers.users.department_ids", slow)
+        monkeypatch.setattr("api.auth.bearers.bearers.look", slow)
         nursery.start_soon(partial(world.call, "GET", "/auth/me", token=token))
         await read.wait()
-        monkeypatch.setattr("api.auth.bearers.users.department_ids", real)
+        monkeypatch.setattr("api.auth.bearers.bearers.look", real)
         query = f"userId={world.a.user_id}"
         ended = await world.call("DELETE", "/auth/sessions", token=world.a.admin, query=query)
         assert ended.status == 200

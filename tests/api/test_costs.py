@@ -43,6 +43,18 @@ async def test_a_refresh_rotates_and_looks_twice(world: World):
     assert [statement.split()[0] for statement in statements] == ["UPDATE", "SELECT", "SELECT"]
 
 
+async def test_who_a_token_speaks_for_is_one_look_and_remembered(world: World):
+    login = await world.login("user@a.test")
+    token, cookie = login.json()["token"], login.headers["set-cookie"].partition(";")[0]
+    async with counted(world) as statements:
+        for _ in range(3):
+            assert (await world.call("GET", "/auth/me", token=token)).status == 200
+    assert len(statements) == 1
+    async with counted(world) as statements:
+        assert (await world.call("GET", "/auth/me", headers={"cookie": cookie})).status == 200
+    assert len(statements) == 1
+
+
 async def test_logins_of_one_company_do_not_wait_for_each_other_for_ever(world: World):
     """Each writes the company's row and shares it: in the other order two would deadlock."""
     families: set[str] = set()

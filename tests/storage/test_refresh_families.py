@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 import trio
 
-from storage import refresh_families
+from storage import bearers, refresh_families
 from storage.companies import companies
 from storage.database import Database
 from storage.ids import CompanyId, UserId
@@ -51,6 +51,12 @@ async def use(
     )
 
 
+async def stands(database: Database, family: RefreshFamily) -> bool:
+    found = await bearers.look(database, family.company_id, family.user_id, family.id)
+    assert found.user is not None
+    return found.standing is not None
+
+
 async def test_the_newest_token_moves_the_family_on(database: Database):
     family = await opened(database)
     rotated = await use(database, family, 1)
@@ -91,7 +97,7 @@ async def test_a_token_reused_after_the_grace_ends_the_family(database: Database
     assert copied.revoked_at is not None
     assert copied.revoked_reason == "reuse"
     assert await use(database, family, 2) is None
-    assert not await refresh_families.standing(database, family.company_id, family.id)
+    assert not await stands(database, family)
 
 
 async def test_a_new_window_does_not_forgive_what_an_old_one_did(database: Database):
@@ -118,7 +124,7 @@ async def test_another_company_cannot_use_or_end_a_family(database: Database):
         is None
     )
     await refresh_families.revoke(database, other, family.id, "logout")
-    assert await refresh_families.standing(database, family.company_id, family.id)
+    assert await stands(database, family)
 
 
 async def test_revoking_ends_one_or_all_of_a_users_families(database: Database):
@@ -134,7 +140,7 @@ async def test_revoking_ends_one_or_all_of_a_users_families(database: Database):
 async def test_an_expired_family_is_not_live(database: Database):
     family = await opened(database)
     await refresh_families.rotate(database, family.company_id, family.id, 1, grace=20, lifetime=-1)
-    assert not await refresh_families.standing(database, family.company_id, family.id)
+    assert not await stands(database, family)
     assert await use(database, family, 2) is None
 
 
