@@ -19,6 +19,7 @@ from storage.metadata import (
     string,
 )
 from storage.repo import Repo
+from storage.ticket_lists.sight import Viewer, hangs_on_visible
 
 ticket_notes = sa.Table(
     "ticket_notes",
@@ -54,6 +55,15 @@ class TicketNote(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 rows: Final = Repo(ticket_notes, TicketNote, ticket_notes.c.id.desc(), search=("note",))
+
+
+def readable_by(viewer: Viewer) -> tuple[sa.ColumnElement[bool], ...]:
+    """Condition: notes on contacts, the viewer's own, and those on tickets that they may open."""
+    if viewer.is_admin:
+        return ()
+    without = ticket_notes.c.ticket_id.is_(None)
+    visible = hangs_on_visible(viewer, ticket_notes)
+    return (sa.or_(without, *written_by(viewer.user_id), visible),)
 
 
 def written_by(user_id: UserId) -> tuple[sa.ColumnElement[bool], ...]:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import field
 
 from api.endpoint import Ctx, Id, Routes, crud, user
-from api.resources.visibility import visible_ticket
+from api.resources.visibility import viewer, viewer_now, visible_ticket
 from storage import ticket_logs, ticket_notes
 from storage.database import Statements
 from storage.ids import ContactId, TicketId, UserId
@@ -76,6 +76,7 @@ routes = crud(
     fixed=("user_id",),
     filters={"ticket_id": TicketId, "contact_id": ContactId},
     stamp=lambda ctx: {"user_id": ctx.user_id},
+    narrow=lambda ctx: ticket_notes.readable_by(viewer_now(ctx)),
     narrow_writes=lambda ctx: (
         () if ctx.principal.is_admin else ticket_notes.written_by(ctx.user_id)
     ),
@@ -92,6 +93,7 @@ async def list_notes(ctx: Ctx, query: NoteQuery) -> list[NoteView]:
     )
     if not wanted:
         return []
+    wanted += ticket_notes.readable_by(await viewer(ctx))
     found = await ticket_notes.rows.where(ctx.parts.database, ctx.company_id, *wanted)
     return await shown(ctx, ctx.parts.database, found)
 

@@ -73,6 +73,8 @@ def _any_id(column: sa.ColumnElement[Any], name: str) -> Condition:
 
 
 COMPANY: Final = _id("company")
+_VIEWER: Final = _id("viewer")
+_DEPARTMENTS: Final = _ids("viewer_departments")
 
 
 def values_of(company_id: CompanyId, viewer: Viewer, wanted: TicketFilter) -> dict[str, object]:
@@ -168,12 +170,16 @@ SHARED: Final = ("closed", "group")
 """Statuses in which a department's agents may look into a colleague's ticket."""
 
 
-def _may_see(viewer: Viewer) -> Iterator[Condition]:
+def _may_see(
+    viewer: Viewer,
+    who: sa.ColumnElement[Any] = _VIEWER,
+    where: sa.ColumnElement[Any] = _DEPARTMENTS,
+) -> Iterator[Condition]:
     """`may_see` as conditions; a test holds the two together."""
     if viewer.is_admin:
         return
-    own = _t.user_id == _id("viewer")
-    inside = sa.true() if viewer.all_historic else _inside(viewer, "viewer_departments")
+    own = _t.user_id == who
+    inside = sa.true() if viewer.all_historic else _inside(viewer, where)
     whose = sa.or_(_t.user_id.is_(None), one_of(_t.status, list(SHARED), sa.Text))
     others = sa.and_(inside, sa.true() if viewer.all_user_chat else whose)
     if not viewer.allow_group:
@@ -181,9 +187,17 @@ def _may_see(viewer: Viewer) -> Iterator[Condition]:
     yield sa.or_(own, others)
 
 
-def _inside(viewer: Viewer, departments: str) -> Condition:
+def hangs_on_visible(viewer: Viewer, table: sa.Table) -> Condition:
+    """Condition: a row of another noun hangs, by its `ticket_id`, on a ticket that `may_see` allows."""
+    there = (_t.company_id == table.c.company_id, _t.id == table.c.ticket_id)
+    who = sa.literal(viewer.user_id, sa.BigInteger)
+    where = sa.literal(list(viewer.department_ids), sa.ARRAY(sa.BigInteger))
+    return sa.exists().where(*there, *_may_see(viewer, who, where))
+
+
+def _inside(viewer: Viewer, departments: sa.ColumnElement[Any]) -> Condition:
     """In one of these departments, or in none where that is the viewer's right."""
-    inside = _any_id(_t.department_id, departments)
+    inside = _t.department_id == sa.any_(departments)
     if viewer.is_admin or viewer.all_ticket:
         return sa.or_(inside, _t.department_id.is_(None))
     return inside
@@ -194,7 +208,7 @@ def shown(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterat
 
     `given` names the values that the question has; they are parameters of these names.
     """
-    own = _t.user_id == _id("viewer")
+    own = _t.user_id == _VIEWER
     yield _t.company_id == COMPANY
     if _only_own(viewer, wanted):
         yield own  # which may be seen; saying so again would only mislead the planner
@@ -205,7 +219,7 @@ def shown(viewer: Viewer, wanted: TicketFilter, given: frozenset[str]) -> Iterat
     unlimited = viewer.all_historic and not viewer.is_admin and wanted.status == "pending"
     if "departments" in given and wanted.status != "group" and not unlimited:
         without = sa.and_(own, _t.department_id.is_(None))
-        yield sa.or_(_inside(viewer, "departments"), without)
+        yield sa.or_(_inside(viewer, _ids("departments")), without)
 
 
 def _column(

@@ -212,6 +212,40 @@ async def test_a_stranger_agent_cannot_open_somebody_elses_ticket(world: World):
     assert listed.json()["count"] == 0
 
 
+async def test_notes_on_a_ticket_are_read_by_who_may_open_it(world: World):
+    a = world.a
+    new = {"name": "Other", "email": "other@a.test", "password": "secret"}
+    await world.call("POST", "/users", new, token=a.admin)
+    other = (await world.login("other@a.test", "secret")).json()["token"]
+    await world.call(
+        "PUT",
+        f"/tickets/{a.ticket_id}",
+        {"status": "open", "userId": a.user_id},
+        token=a.admin,
+    )
+    note = {"note": "owes us", "ticketId": a.ticket_id, "contactId": a.contact_id}
+    made = (await world.call("POST", "/ticket-notes", note, token=a.admin)).json()
+    own = (await world.call("POST", "/ticket-notes", note, token=other)).json()
+    on_contact = {"note": "likes tea", "contactId": a.contact_id}
+    public = (await world.call("POST", "/ticket-notes", on_contact, token=a.admin)).json()
+
+    async def read(token: str) -> list[set[int]]:
+        listed = await world.call(
+            "GET", "/ticket-notes/list", token=token, query=f"contactId={a.contact_id}"
+        )
+        paged = await world.call("GET", "/ticket-notes", token=token)
+        return [
+            {row["id"] for row in rows} for rows in (listed.json(), paged.json()["ticketNotes"])
+        ]
+
+    everything = {made["id"], own["id"], public["id"]}
+    assert await read(a.admin) == await read(a.user) == [everything] * 2
+    assert await read(other) == [{own["id"], public["id"]}] * 2
+    path = f"/ticket-notes/{made['id']}"
+    assert (await world.call("GET", path, token=a.user)).status == 200
+    assert (await world.call("GET", path, token=other)).status == 404
+
+
 async def test_close_all_of_an_agent_leaves_the_colleagues_tickets_of_the_same_contact(
     world: World,
 ):
