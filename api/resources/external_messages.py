@@ -12,7 +12,7 @@ from actors.router import EnsureContact, NewContact
 from actors.tickets.commands import CreateTicket, SendMessage, StoredFile, UpdateTicket
 from api.endpoint import Ctx, Id, Routes, Short, Text, Upload, program
 from api.errors import Detail, Invalid, Missing, NotAvailable
-from api.resources.asking import ask
+from api.resources.asking import ask, send_key
 from api.resources.attachments import attached
 from api.resources.linked_pictures import linked_picture
 from api.resources.messages import Quoted
@@ -237,7 +237,7 @@ async def _send(
         body=text,
         file=file,
         quoted_message_id=None if body.quoted is None else MessageId(body.quoted.id),
-        key=_key(ctx, place),
+        key=send_key(ctx, place),
     )
     return await ask(ctx, command)
 
@@ -245,15 +245,9 @@ async def _send(
 async def _sent_before(ctx: Ctx, count: int) -> list[Message]:
     """The messages that an earlier try of this request sent: the first of `count`, in order."""
     found: list[Message] = []
-    while len(found) < count and (key := _key(ctx, len(found))):
+    while len(found) < count and (key := send_key(ctx, len(found))):
         message = await message_by_key(ctx.parts.database, ctx.company_id, key)
         if message is None:
             break
         found.append(message)
     return found
-
-
-def _key(ctx: Ctx, place: int) -> str:
-    """What makes a repetition of this send the same send; empty: every request is a new one."""
-    given = ctx.request.headers.get("idempotency-key", "")
-    return f"{ctx.principal.program}:{place}:{given}" if given else ""

@@ -11,7 +11,7 @@ from actors.forwards import content_of
 from actors.tickets.commands import CreateTicket, SendMessage
 from api.endpoint import Ctx, Id, Routes
 from api.errors import Detail, Forbidden, Invalid
-from api.resources.asking import ask, send_key
+from api.resources.asking import ask, send_key, to_ticket
 from api.resources.messages import Quoted, visible_quote
 from api.resources.visibility import viewer, visible_message, visible_ticket
 from storage import contacts
@@ -45,10 +45,7 @@ async def forward(ctx: Ctx, body: Forward) -> MessageView:
     quoted = await visible_quote(ctx, body.quoted)
     ticket = await _target(ctx, body)
     command = SendMessage(
-        company_id=ctx.company_id,
-        contact_id=ticket.contact_id,
-        ticket_id=ticket.id,
-        by=ctx.user_id,
+        **to_ticket(ctx, ticket),
         content=content,
         body=text,
         file=file,

@@ -19,7 +19,7 @@ from actors.channels.base import (
 from actors.tickets.commands import SendMessage
 from api.endpoint import Ctx, Routes, Short, Text
 from api.errors import Detail, Invalid
-from api.resources.asking import ask, send_key
+from api.resources.asking import ask, send_key, to_ticket
 from api.resources.money import amount
 from api.resources.visibility import visible_ticket
 from storage.ids import TicketId
@@ -187,14 +187,6 @@ def _shown(text: str, button: str, value: str) -> str:
 
 async def _send(ctx: Ctx, ticket_id: TicketId, content: Outbound, shown: str) -> Sent:
     ticket = await visible_ticket(ctx, str(ticket_id))
-    command = SendMessage(
-        company_id=ctx.company_id,
-        contact_id=ticket.contact_id,
-        ticket_id=ticket.id,
-        by=ctx.user_id,
-        content=content,
-        body=shown,
-        key=send_key(ctx),
-    )
+    command = SendMessage(**to_ticket(ctx, ticket), content=content, body=shown, key=send_key(ctx))
     sent = await ask(ctx, command)
     return Sent(new_msg=sent, send_msg=sent)

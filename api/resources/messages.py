@@ -1,7 +1,6 @@
 """Messages of a conversation: read, send, edit, delete, and private notes."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from msgspec import field
@@ -18,7 +17,7 @@ from actors.tickets.commands import (
 )
 from api.endpoint import Ctx, Id, Page, Routes, Short, Text, Upload
 from api.errors import Detail, Invalid
-from api.resources.asking import ask, send_key
+from api.resources.asking import ask, send_key, to_message, to_ticket
 from api.resources.attachments import attached
 from api.resources.visibility import viewer, visible_message, visible_ticket
 from storage import contact_book, message_pages, old_messages
@@ -26,7 +25,6 @@ from storage.contacts import Contact
 from storage.errors import NotFound
 from storage.ids import MessageId
 from storage.message_pages import MessageRows
-from storage.messages import Message
 from storage.old_messages import OldMessage
 from storage.snapshots import CompanySnapshot
 from storage.tickets import Ticket
@@ -90,7 +88,7 @@ async def list_messages(ctx: Ctx, ticket_key: str, query: MessageQuery) -> Messa
     unread = ticket.unread_messages > 0 and ticket.status in ("open", "group")
     shown = None
     if query.mark_as_read and unread:
-        shown = await ask(ctx, MarkRead(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+        shown = await ask(ctx, MarkRead(**to_ticket(ctx, ticket)))
     return await _page(ctx, ticket, shown, query.page_number)
 
 
@@ -117,10 +115,7 @@ async def send(
 async def edit(ctx: Ctx, message_id: MessageId, body: NewText) -> MessageView:
     """Replace the text of an own message, where the channel can."""
     message = await visible_message(ctx, message_id)
-    command = EditMessage(
-        **_address(message), message_id=message.id, by=ctx.user_id, body=body.body
-    )
-    return await ask(ctx, command)
+    return await ask(ctx, EditMessage(**to_message(ctx, message), body=body.body))
 
 
 @routes.put("/{message_id}")
@@ -141,8 +136,7 @@ async def list_earlier_texts(ctx: Ctx, message_id: MessageId) -> EarlierTexts:
 async def react(ctx: Ctx, message_id: MessageId, body: Reaction) -> MessageView:
     """Put an emoji on a message, or take it back."""
     message = await visible_message(ctx, message_id)
-    command = React(**_address(message), message_id=message.id, by=ctx.user_id, emoji=body.emoji)
-    return await ask(ctx, command)
+    return await ask(ctx, React(**to_message(ctx, message), emoji=body.emoji))
 
 
 @routes.post("/{message_id}/reactions")
@@ -155,7 +149,7 @@ async def react_there(ctx: Ctx, message_id: MessageId, body: Reaction) -> Messag
 async def remove(ctx: Ctx, message_id: MessageId) -> MessageView:
     """Delete an own message for everyone, or a private note."""
     message = await visible_message(ctx, message_id)
-    return await ask(ctx, DeleteMessage(**_address(message), message_id=message.id, by=ctx.user_id))
+    return await ask(ctx, DeleteMessage(**to_message(ctx, message)))
 
 
 async def _send(
@@ -169,19 +163,10 @@ async def _send(
 ) -> MessageView:
     quoted = await visible_quote(ctx, body.quoted)
     if body.is_private:
-        note = WriteNote(
-            **_address(ticket),
-            ticket_id=ticket.id,
-            by=ctx.user_id,
-            body=text,
-            file=file,
-            quoted_message_id=quoted,
-        )
+        note = WriteNote(**to_ticket(ctx, ticket), body=text, file=file, quoted_message_id=quoted)
         return await ask(ctx, note)
     command = SendMessage(
-        **_address(ticket),
-        ticket_id=ticket.id,
-        by=ctx.user_id,
+        **to_ticket(ctx, ticket),
         content=content,
         body=text,
         file=file,
@@ -202,10 +187,6 @@ async def visible_quote(ctx: Ctx, quoted: Quoted | None) -> MessageId | None:
         return (await visible_message(ctx, MessageId(quoted.id))).id
     except NotFound:
         return None
-
-
-def _address(row: Ticket | Message) -> dict[str, Any]:
-    return {"company_id": row.company_id, "contact_id": row.contact_id}
 
 
 async def _authors(ctx: Ctx, contact: Contact, rows: MessageRows) -> Mapping[str, Contact]:

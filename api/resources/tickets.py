@@ -1,6 +1,6 @@
 """Tickets: lists as agents may see them, and everything that is done to one."""
 
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 from msgspec import UNSET, UnsetType, field
@@ -16,7 +16,7 @@ from actors.tickets.commands import (
 )
 from api.endpoint import Ctx, Id, Int, Routes, Short, Text, sees_real_time
 from api.errors import Detail, Forbidden, Invalid
-from api.resources.asking import ask
+from api.resources.asking import ask, to_ticket
 from api.resources.ticket_query import STATUSES, TicketQuery, filter_of
 from api.resources.visibility import viewer, visible_ticket
 from api.ticket_lists import one_shown
@@ -106,9 +106,9 @@ async def list_user_moments(ctx: Ctx, query: TicketQuery) -> list[TicketView]:
 async def show_by_uuid(ctx: Ctx, uuid: str) -> TicketView:
     """Show a ticket by its public id, and note that it was looked into and read."""
     ticket = await visible_ticket(ctx, uuid)
-    await ask(ctx, LogAccess(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+    await ask(ctx, LogAccess(**to_ticket(ctx, ticket)))
     if ticket.unread_messages and ticket.status in ("open", "group"):
-        return await ask(ctx, MarkRead(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+        return await ask(ctx, MarkRead(**to_ticket(ctx, ticket)))
     return await _shown(ctx, ticket)
 
 
@@ -116,7 +116,7 @@ async def show_by_uuid(ctx: Ctx, uuid: str) -> TicketView:
 async def show(ctx: Ctx, ticket_id: TicketId) -> TicketView:
     """Show a ticket and note that it was looked into."""
     ticket = await visible_ticket(ctx, str(ticket_id))
-    await ask(ctx, LogAccess(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+    await ask(ctx, LogAccess(**to_ticket(ctx, ticket)))
     return await _shown(ctx, ticket)
 
 
@@ -151,9 +151,7 @@ async def update(ctx: Ctx, ticket_id: TicketId, body: TicketChange) -> TicketVie
     if body.status is not UNSET and _status(body.status) == "closed":
         _check_closing(ctx, ticket.status)
     command = UpdateTicket(
-        **_address(ticket),
-        ticket_id=ticket.id,
-        by=ctx.user_id,
+        **to_ticket(ctx, ticket),
         farewell=body.send_farewell and not body.just_close,
         **changed,
     )
@@ -164,7 +162,10 @@ async def update(ctx: Ctx, ticket_id: TicketId, body: TicketChange) -> TicketVie
 async def mark_unread(ctx: Ctx, ticket_id: TicketId) -> TicketView:
     """Show a ticket as unread again."""
     ticket = await visible_ticket(ctx, str(ticket_id))
-    return await ask(ctx, MarkUnread(**_address(ticket), ticket_id=ticket.id))
+    command = MarkUnread(
+        company_id=ticket.company_id, contact_id=ticket.contact_id, ticket_id=ticket.id
+    )
+    return await ask(ctx, command)
 
 
 @routes.delete("/tickets/{ticket_id}")
@@ -173,7 +174,7 @@ async def remove(ctx: Ctx, ticket_id: TicketId) -> Removed:
     ticket = await visible_ticket(ctx, str(ticket_id))
     if not ctx.principal.is_admin and ticket.user_id != ctx.user_id:
         raise Forbidden
-    await ask(ctx, DeleteTicket(**_address(ticket), ticket_id=ticket.id, by=ctx.user_id))
+    await ask(ctx, DeleteTicket(**to_ticket(ctx, ticket)))
     return Removed()
 
 
@@ -234,11 +235,6 @@ async def _shown(ctx: Ctx, ticket: Ticket) -> TicketView:
     snapshot = await ctx.parts.snapshots.current(ctx.company_id)
     rows = await ticket_lists.one(ctx.parts.database, ctx.company_id, ticket.id)
     return one_shown(rows, snapshot)
-
-
-def _address(ticket: Ticket) -> dict[str, Any]:
-    """Whose tickets it is one of: what every ticket command starts with."""
-    return {"company_id": ticket.company_id, "contact_id": ticket.contact_id}
 
 
 def _check_closing(ctx: Ctx, status: str) -> None:

@@ -354,6 +354,13 @@ async def test_keys_are_each_principals_own(world: World):
     assert not replayed(operator)
     colleague = await post(world, "/quick-messages", body, token=world.a.user)
     assert not replayed(colleague)
+    path = f"/messages/{world.b.ticket_id}"
+    tokens = (world.b.admin, acting.json()["token"], world.b.admin)
+    sent = [
+        (await post(world, path, {"body": "oi"}, "m", token=token)).json()["id"] for token in tokens
+    ]
+    assert sent[0] != sent[1]
+    assert sent[0] == sent[2]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\x1fb"])
