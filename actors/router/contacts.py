@@ -98,16 +98,21 @@ class ContactBook:
         snapshot = await self._ports.snapshots.current(self._company_id)
         return contact_view(contact, snapshot, fields=fields)
 
-    async def create(self, new: NewContact, aliases: Sequence[Alias]) -> Contact:
-        """Stores a contact with its names. Raises Duplicate when one of them is taken."""
+    async def create(
+        self, new: NewContact, aliases: Sequence[Alias], fields: Sequence[NewField] = ()
+    ) -> ContactView:
+        """Stores a contact with its names and free fields, in one unit.
+
+        Raises Duplicate when one of the names is taken: then nothing is stored.
+        """
         contact_id = ContactId(await self._ports.ids.take("contacts"))
         contact = _contact(self._company_id, contact_id, new, self._ports.clock())
-        write = _contact_row(contact)
-        event = ContactChanged(
-            company_id=self._company_id, contact=await self.view(contact), created=True
-        )
-        await self._save(contact.id, [write, *self._alias_rows(contact.id, aliases)], event)
-        return contact
+        rows = await self._fields(contact_id, fields)
+        shown = await self.view(contact, rows)
+        writes = [_contact_row(contact), *self._alias_rows(contact_id, aliases)]
+        event = ContactChanged(company_id=self._company_id, contact=shown, created=True)
+        await self._save(contact_id, [*writes, *map(_field_row, rows)], event)
+        return shown
 
     async def create_all(self, people: Sequence[NewContact]) -> dict[str, ContactId]:
         """Stores contacts with the names of their numbers, in one unit; their ids by number.
@@ -246,15 +251,6 @@ class ContactBook:
         if other is not None or owners - {contact.id}:
             raise DuplicatedContact(number)
         return tuple(alias for alias in aliases if alias not in taken)
-
-    async def add_fields(
-        self, contact: Contact, fields: Sequence[NewField]
-    ) -> Sequence[CustomField]:
-        """Stores the free fields of a new contact."""
-        rows = await self._fields(contact.id, fields)
-        if rows:
-            await self._save(contact.id, [_field_row(row) for row in rows])
-        return rows
 
     async def _fields(self, contact_id: ContactId, fields: Sequence[NewField]) -> list[CustomField]:
         now = self._ports.clock()

@@ -104,8 +104,7 @@ class ContactDesk:
     ) -> ContactView:
         new = msgspec.structs.replace(typed, number=number)
         names = number_names(new.channel, number, is_group=new.is_group)
-        contact = await self._book.create(new, names)
-        return await self._book.view(contact, await self._book.add_fields(contact, fields))
+        return await self._book.create(new, names, fields)
 
     async def _find(self, new: NewContact, number: str) -> ContactId | None:
         existing = await self._store.by_number(self._company_id, number)

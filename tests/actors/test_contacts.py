@@ -19,6 +19,7 @@ from actors.tickets import rules_merge
 from actors.tickets.commands import CreateTicket, Delivered, SendMessage, UpdateTicket
 from storage.contacts import ContactPatch
 from storage.database import Database
+from storage.errors import Poisoned
 from storage.ids import ContactId, UserId
 from storage.tables import ALL
 from tests.actors.company import NOW
@@ -195,6 +196,20 @@ async def test_a_new_number_leads_to_the_same_contact(database: Database) -> Non
         await world.sent(1)
         (sent,) = world.simulator.sent.values()
         assert sent.message.to.phone == "5599"
+
+
+async def test_a_contact_and_its_fields_are_stored_at_once_or_not_at_all(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        command = CreateContact(
+            company_id=ONE,
+            contact=NewContact(name="Zoe", number="551199"),
+            custom_fields=(CustomField(name="city", value="R\0o"),),
+        )
+        with pytest.raises(Poisoned):
+            await world.system.ask(command)
+        assert await world.value("SELECT count(*) FROM contacts") == 0
 
 
 async def test_people_merge_two_contacts(database: Database) -> None:
