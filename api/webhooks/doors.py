@@ -35,9 +35,9 @@ class Doors:
     def __init__(self, database: Database, box: SecretBox) -> None:
         self._database = database
         self._box = box
-        self._by_token: OrderedDict[bytes, Door | None] = OrderedDict()
-        self._by_account: OrderedDict[tuple[str, str], Door | None] = OrderedDict()
-        self._by_api_token: OrderedDict[bytes, Door | None] = OrderedDict()
+        self._by_token: OrderedDict[bytes, Door] = OrderedDict()
+        self._by_account: OrderedDict[tuple[str, str], Door] = OrderedDict()
+        self._by_api_token: OrderedDict[bytes, Door] = OrderedDict()
         self._generation = 0
 
     async def by_token(self, token: str) -> Door | None:
@@ -89,11 +89,10 @@ class Doors:
         )
         return Door(found.company_id, found.id, found.external_account_id or "", secrets)
 
-    def _keep(
-        self, kept: OrderedDict[K, Door | None], key: K, door: Door | None, generation: int
-    ) -> None:
-        if generation != self._generation:
-            return  # a connection changed while this was looked up
+    def _keep(self, kept: OrderedDict[K, Door], key: K, door: Door | None, generation: int) -> None:
+        """Remember a door; not that there is none: guesses would push the others out."""
+        if door is None or generation != self._generation:
+            return  # or a connection changed while this was looked up
         kept[key] = door
         if len(kept) > _KEPT:
             kept.popitem(last=False)

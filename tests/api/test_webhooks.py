@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.channels.whatsapp_cloud import signature, verified
+from api.webhooks import doors
+from storage import connections
 from storage.webhook_events import webhook_events
 from tests.api.conftest import APP_SECRET, Company, World
 
@@ -139,3 +141,20 @@ def test_no_changed_letter_of_a_signature_passes(place: int, letter: str):
     changed = GOOD[:place] + letter + GOOD[place + 1 :]
     same = changed.strip().lower() == GOOD
     assert verified("secret", BODY, changed) <= same
+
+
+async def test_guessed_addresses_do_not_push_known_doors_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(doors, "_KEPT", 5)
+    body = delivery(world.a.phone_id, ("wamid.1", "5511988887777", "one"))
+    path = f"/webhooks/whatsapp/{world.a.cloud_token}"
+    assert (await post(world, path, body, world.a.cloud_secret)).status == 200
+    for guess in range(10):
+        assert (await post(world, f"/webhooks/whatsapp/{guess}", body, "x")).status == 403
+
+    async def asked(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(connections, "by_webhook_token", asked)
+    assert (await post(world, path, body, world.a.cloud_secret)).status == 200
