@@ -60,7 +60,6 @@ class RouterActor(Actor, accepts=RouterCommand):
         self._holding = Holding(lambda turn: self._route(turn, self._names(turn.command)))
         self._echoes = Echoes(ports, company_id)
         self._naming = Naming(ports, company_id, lambda: self.system, self._holding.hold)
-        self._cache = self._naming.cache
         self._identities = Identities(ports.store, self._naming, company_id)
         self._desk = ContactDesk(ports.store, self._naming, company_id)
         self._parked: dict[Alias, Parking] = {}
@@ -83,12 +82,9 @@ class RouterActor(Actor, accepts=RouterCommand):
 
     async def _look_up(self, names: Sequence[Sequence[Alias]]) -> None:
         """One statement for every name of this run that is neither in memory nor being stored."""
-        cache, parked = self._cache, self._parked
+        known, parked = self._naming.known, self._parked
         missing = {
-            alias
-            for own in names
-            for alias in own
-            if cache.get(alias) is None and alias not in parked
+            alias for own in names for alias in own if known(alias) is None and alias not in parked
         }
         if missing:
             await self._naming.look_up(missing)
@@ -116,7 +112,7 @@ class RouterActor(Actor, accepts=RouterCommand):
     def _all_known(self, command: DeliverInbound) -> bool:
         """Whether everybody who wrote into a group is a contact."""
         return all(
-            self._cache.get(alias) is not None
+            self._naming.known(alias) is not None
             for names in self._authors(command).values()
             for alias in names
         )
@@ -136,7 +132,7 @@ class RouterActor(Actor, accepts=RouterCommand):
                 turn.defer()
                 parking.turns.append(turn)
                 return
-            found = self._cache.get(alias)
+            found = self._naming.known(alias)
             settled = settled and found is not None
             if known is not None and found is not None and known.contact_id != found.contact_id:
                 settled = False

@@ -1,11 +1,11 @@
 """The names that conversations come under, and which contact each of them means."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from actors.channels.base import Conversation, Identity
 from storage.contact_book import Named
-from storage.ids import ContactId
+from storage.ids import CompanyId, ContactId
 
 
 class Alias(NamedTuple):
@@ -15,8 +15,8 @@ class Alias(NamedTuple):
     alias: str
 
 
-KEPT = 200_000
-"""Names kept in memory per company; the ones learned first are forgotten beyond."""
+KEPT = 500_000
+"""Names kept in memory, some 400 bytes each; the ones learned first are forgotten beyond."""
 
 
 def aliases_of(channel: str, identity: Identity) -> tuple[Alias, ...]:
@@ -60,43 +60,63 @@ def number_names(channel: str, number: str, *, is_group: bool) -> tuple[Alias, .
 
 
 class Known:
-    """A contact as the router remembers it; `unnamed` while its name is only its number."""
+    """A contact as routers remember it; `unnamed` while its name is only its number."""
 
-    __slots__ = ("contact_id", "unnamed")
+    __slots__ = ("contact_id", "names", "unnamed")
 
     def __init__(self, contact_id: ContactId, *, unnamed: bool) -> None:
         self.contact_id = contact_id
         self.unnamed = unnamed
+        self.names: list[Alias] = []
 
 
-class AliasCache:
-    """Committed names of one company; bounded, and empty at first."""
+class KnownNames:
+    """Committed names of all companies that are in memory; the ones learned first are forgotten.
+
+    One per process: ten thousand companies may know as many people as one alone.
+    """
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._names: dict[Alias, Known] = {}
+        self._names: dict[tuple[CompanyId, Alias], Known] = {}
+        self._contacts: dict[tuple[CompanyId, ContactId], Known] = {}
 
-    def get(self, alias: Alias) -> Known | None:
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def get(self, company_id: CompanyId, alias: Alias) -> Known | None:
         """The contact of a name, if it is in memory."""
-        return self._names.get(alias)
+        return self._names.get((company_id, alias))
 
-    def learn(self, aliases: Iterable[Alias], known: Known) -> None:
-        """Remembers committed names."""
-        for alias in aliases:
-            self._names[alias] = known
-        while len(self._names) > self._kept:
-            del self._names[next(iter(self._names))]
-
-    def read(self, rows: Sequence[Named]) -> None:
+    def read(self, company_id: CompanyId, rows: Sequence[Named]) -> None:
         """Remembers what a statement found."""
-        contacts: dict[ContactId, Known] = {}
         for row in rows:
-            known = contacts.get(row.id)
+            known = self._contacts.get((company_id, row.id))
             if known is None:
-                known = contacts[row.id] = Known(row.id, unnamed=row.name == row.number)
-            self.learn([Alias(row.channel, row.alias)], known)
+                known = self._contacts[company_id, row.id] = Known(row.id, unnamed=True)
+            known.unnamed = row.name == row.number
+            self._learn(company_id, Alias(row.channel, row.alias), known)
+        while len(self._names) > self._kept:
+            self._drop(next(iter(self._names)))
 
-    def forget(self, contact_id: ContactId) -> None:
+    def _learn(self, company_id: CompanyId, alias: Alias, known: Known) -> None:
+        key = company_id, alias
+        before = self._names.get(key)
+        if before is known:
+            return
+        if before is not None:
+            self._drop(key)
+        self._names[key] = known
+        known.names.append(alias)
+
+    def _drop(self, key: tuple[CompanyId, Alias]) -> None:
+        known = self._names.pop(key)
+        known.names.remove(key[1])
+        if not known.names:
+            del self._contacts[key[0], known.contact_id]
+
+    def forget(self, company_id: CompanyId, contact_id: ContactId) -> None:
         """Drops every name of a contact; the next look reads the database."""
-        for alias in [a for a, known in self._names.items() if known.contact_id == contact_id]:
-            del self._names[alias]
+        known = self._contacts.get((company_id, contact_id))
+        for alias in [] if known is None else [*known.names]:
+            self._drop((company_id, alias))

@@ -120,8 +120,7 @@ class ContactDesk:
             view = await self._book.update(command)
         except Duplicate:
             raise DuplicatedContact(str(command.contact_id)) from None
-        self._naming.cache.forget(command.contact_id)
-        self._naming.renew(command.contact_id)
+        self._naming.changed(command.contact_id)
         return view
 
     async def merge(self, command: MergeContacts) -> ContactView:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from actors.channels.base import Conversation
-from actors.router.aliases import Alias, AliasCache, Known, number_of
+from actors.router.aliases import Alias, Known, number_of
 from actors.router.commands import NewContact
 from actors.router.contacts import ContactBook
 from actors.router.ports import RouterPorts
@@ -36,13 +36,14 @@ class Naming:
         self._hold = hold
         self._renaming: set[ContactId] = set()
         self.book = ContactBook(ports, company_id)
-        self.cache = AliasCache()
+        self._saver = ports.saver
+        self._names = ports.names
 
     async def look_up(self, names: Iterable[Alias]) -> dict[Alias, ContactId]:
         """One statement for all of these names; what it finds is remembered."""
         wanted = sorted({name.alias for name in names})
         rows = await self._store.by_alias(self._company_id, wanted)
-        self.cache.read(rows)
+        self._names.read(self._company_id, rows)
         return {Alias(row.channel, row.alias): row.id for row in rows}
 
     async def make_known(
@@ -110,8 +111,7 @@ class Naming:
             except StaleVersion:
                 continue
             else:
-                self.cache.forget(contact_id)
-                self.renew(contact_id)
+                self.changed(contact_id)
                 return
         raise DatabaseUnavailable(UNSETTLED)
 
@@ -129,7 +129,7 @@ class Naming:
                 await system.stop(retire.to)
                 raise
             finally:
-                self.cache.forget(loser)
+                await self._settle(f"ticket:{self._company_id}:{winner}", loser)
 
     async def remove(self, contact_id: ContactId) -> None:
         """Deletes a contact after its ticket actor has stopped deciding."""
@@ -140,8 +140,18 @@ class Naming:
             try:
                 await self.book.remove(contact_id)
             finally:
-                self.cache.forget(contact_id)
+                await self._settle(f"contact:{self._company_id}:{contact_id}", contact_id)
                 await system.stop(retire.to)
+
+    async def _settle(self, address: str, contact_id: ContactId) -> None:
+        """Forgets a contact that may be gone; not before it is known whether its unit was stored.
+
+        Looked up earlier, it would be found, remembered, and gone a moment later for good.
+        """
+        try:
+            await self._saver.settled(address)
+        finally:
+            self._names.forget(self._company_id, contact_id)
 
     async def name(self, known: Known, name: str) -> None:
         """Names a contact that has only its number; a failure is made good by the next message."""
@@ -157,6 +167,15 @@ class Naming:
             return
         finally:
             self._renaming.discard(known.contact_id)
+
+    def known(self, alias: Alias) -> Known | None:
+        """The contact of a name, if it is in memory."""
+        return self._names.get(self._company_id, alias)
+
+    def changed(self, contact_id: ContactId) -> None:
+        """What is remembered of a contact is read again, here and by its ticket actor."""
+        self._names.forget(self._company_id, contact_id)
+        self.renew(contact_id)
 
     def renew(self, contact_id: ContactId) -> None:
         """Has the contact's ticket actor, if it is awake, load the changed row."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from actors.ports import Clock, DeadLetters, Ids, Saver, Snapshots, utc_now
+from actors.router.aliases import KnownNames
 from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
@@ -62,3 +63,4 @@ class RouterPorts(msgspec.Struct, kw_only=True):
     snapshots: Snapshots
     dead_letters: DeadLetters
     clock: Clock = utc_now
+    names: KnownNames = msgspec.field(default_factory=KnownNames)

@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from actors.channels.base import Identity
+from actors.router import DeleteContact
+from actors.router.aliases import Alias, KnownNames
 from actors.tickets.commands import (
     Absorb,
     ContactRenewed,
     Delivered,
     Retire,
 )
-from storage.errors import DatabaseUnavailable, Duplicate, Poisoned
+from storage.contact_book import Named
+from storage.errors import DatabaseUnavailable, Duplicate, OutcomeUnknown, Poisoned
+from storage.ids import CompanyId, ContactId
 from tests.actors.company import COMPANY, contact
 from tests.actors.router_kit import PHONE, open_router
 
@@ -160,6 +164,69 @@ async def test_a_number_gets_the_persons_name_once_it_is_known() -> None:
         await wait_all_tasks_blocked()
         assert routing.memory.rows("contacts")[0]["name"] == "Zoe"
         assert any(isinstance(command, ContactRenewed) for command in routing.heard)
+
+
+async def test_a_contact_whose_end_is_not_known_is_not_looked_up_before_it_is() -> None:
+    async with open_router() as routing, trio.open_nursery() as nursery:
+        await routing.deliver(PHONE, "1")
+        (old,) = {contact_id for contact_id, _ in routing.taken()}
+        memory, known = routing.memory, trio.Event()
+        saved, answers = memory.save, []
+
+        async def cut(unit: object) -> None:
+            raise OutcomeUnknown
+
+        async def settled(address: str) -> None:
+            assert address == f"contact:{COMPANY}:{old}"
+            await known.wait()
+
+        async def delete() -> None:
+            try:
+                await routing.system.ask(DeleteContact(company_id=COMPANY, contact_id=old))
+            except OutcomeUnknown:
+                answers.append("unknown")
+
+        memory.save, memory.settled = cut, settled
+        nursery.start_soon(delete)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(routing.deliver, PHONE, "2")
+        await wait_all_tasks_blocked()
+        assert [body for _, body in routing.taken()] == ["1"]
+        memory.tables["contacts"].clear()
+        memory.tables["contact_aliases"].clear()
+        memory.save = saved
+        known.set()
+        await wait_all_tasks_blocked()
+        await routing.deliver(PHONE, "3")
+        assert [body for contact_id, body in routing.taken() if contact_id != old] == ["2", "3"]
+        assert answers == ["unknown"]
+
+
+def test_names_in_memory_are_bounded_over_all_companies() -> None:
+    names = KnownNames(kept=10)
+    for company_id in range(1, 6):
+        rows = [Named("whatsapp", f"phone:{n}", ContactId(n), "Zoe", str(n)) for n in range(4)]
+        names.read(CompanyId(company_id), rows)
+    assert len(names) == 10
+    zoe = Alias("whatsapp", "phone:3")
+    assert names.get(CompanyId(1), zoe) is None
+    assert names.get(CompanyId(5), zoe).contact_id == 3
+    names.read(CompanyId(5), [Named("whatsapp", "bsuid:x", ContactId(3), "3", "3")])
+    assert names.get(CompanyId(5), zoe).unnamed
+    names.forget(CompanyId(5), ContactId(3))
+    assert names.get(CompanyId(5), zoe) is None
+    assert names.get(CompanyId(5), Alias("whatsapp", "bsuid:x")) is None
+    assert names.get(CompanyId(4), zoe) is not None
+
+
+def test_a_name_that_became_another_contacts_is_forgotten_with_that_one_alone() -> None:
+    names, company_id, alias = KnownNames(), CompanyId(1), Alias("whatsapp", "phone:1")
+    names.read(company_id, [Named("whatsapp", "phone:1", ContactId(1), "Zoe", "1")])
+    names.read(company_id, [Named("whatsapp", "phone:1", ContactId(2), "Zoe", "1")])
+    names.forget(company_id, ContactId(1))
+    assert names.get(company_id, alias).contact_id == 2
+    names.forget(company_id, ContactId(2))
+    assert names.get(company_id, alias) is None
 
 
 async def test_a_group_is_one_contact_whoever_writes() -> None:
