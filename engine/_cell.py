@@ -52,8 +52,8 @@ Item = Command[Any] | Turn[Any]
 Op = tuple[str, Any]
 
 
-class _Closed(deque[Item]):
-    """Stands for the queue of a dead cell: always over any bound, never holds anything."""
+class _StandIn(deque[Item]):
+    """In the place of a queue, with nothing in it: over any bound, so that no item is appended."""
 
     def __len__(self) -> int:
         return 1 << 62
@@ -62,7 +62,15 @@ class _Closed(deque[Item]):
         return False
 
 
-CLOSED: Final = _Closed()
+CLOSED: Final = _StandIn()
+"""The queue of a dead cell."""
+
+SINGLE: Final = _StandIn()
+"""The queue of a cell that has had one item since it was idle: it lies in `Cell.single`.
+
+Most turns of most actors are of one command. They need no queue, which would be the largest
+object of a busy actor; the second item makes one (`Mailroom.unfold`).
+"""
 
 
 class Waiting:
@@ -159,6 +167,7 @@ class Cell:
         "longest",
         "phase",
         "queue",
+        "single",
         "used",
         "worker",
     )
@@ -167,6 +176,7 @@ class Cell:
     kind: "Kind"
     actor: Actor | None
     queue: deque[Item] | None  # None: idle
+    single: Item | None  # not None: all there is in the mailbox, and `queue` is SINGLE
     extra: Extra | None
     worker: "Worker | None"  # resident: its own; pooled: while a handler waits
     bucket: "Bucket | None"  # where the passivation sweep will find it
@@ -190,11 +200,22 @@ class Cell:
         """
         if self.extra is not None and self.extra.ops:
             return True
-        return bool(self.queue) and (self.phase == LIVE or self.kind.virtual)
+        return self.holds() and (self.phase == LIVE or self.kind.virtual)
+
+    def holds(self) -> bool:
+        """Whether anything is in the mailbox."""
+        return self.single is not None or bool(self.queue)
+
+    def depth(self) -> int:
+        """How many items are in the mailbox."""
+        queue = self.queue
+        if queue is SINGLE:
+            return 0 if self.single is None else 1
+        return len(queue) if queue else 0
 
     def mark(self, now: float) -> None:
         """Note that what is queued now was queued before now (see `age`)."""
-        depth = len(self.queue) if self.queue is not None else 0
+        depth = self.depth()
         if depth:
             marks = self.extras().marks
             marks.append((self.handled + depth, now))
@@ -203,7 +224,7 @@ class Cell:
 
     def age(self, now: float) -> float:
         """Seconds the oldest queued command has waited, at most."""
-        if not self.queue:
+        if not self.holds():
             return 0.0
         since = self.used
         if self.extra is not None:
@@ -214,15 +235,12 @@ class Cell:
         return max(0.0, now - since)
 
 
-_blank = object.__new__
-
-
 def new_cell(address: Address, kind: "Kind") -> Cell:
-    """A cold, idle cell; a function, because calling a class costs twice as much."""
-    cell = _blank(Cell)
+    """A cold, idle cell; a function, because an `__init__` costs twice as much."""
+    cell = Cell()
     cell.address = address
     cell.kind = kind
-    cell.actor = cell.queue = cell.extra = cell.worker = cell.bucket = None
+    cell.actor = cell.queue = cell.single = cell.extra = cell.worker = cell.bucket = None
     cell.phase = COLD
     cell.handled = 0
     cell.used = cell.busy = cell.longest = 0.0
@@ -251,7 +269,46 @@ class Setback:
 
 
 class Kind:
-    """All that actors of one kind share: declaration, settings of their class, figures."""
+    """All that actors of one kind share: declaration, settings of their class, figures.
+
+    Slots, because an instance of this many attributes would keep them in a dict, three times as
+    slow, and each turn asks for a dozen.
+    """
+
+    __slots__ = (
+        "actor_class",
+        "bucket",
+        "bucket_until",
+        "budget",
+        "budgets",
+        "capacity",
+        "closed",
+        "core",
+        "factory",
+        "idle_timeout",
+        "keep_mailbox",
+        "leaving",
+        "live",
+        "lru",
+        "name",
+        "on_end",
+        "on_start",
+        "park_after",
+        "plain",
+        "policy",
+        "quota",
+        "reentrant",
+        "refusals",
+        "resident",
+        "slow",
+        "spec",
+        "starts",
+        "stats",
+        "stops",
+        "supervisor",
+        "swift",
+        "virtual",
+    )
 
     def __init__(self, core: "Core", spec: Virtual | ChildSpec) -> None:
         self.core = core
@@ -268,6 +325,7 @@ class Kind:
         if isinstance(spec, Virtual) and spec.cap is not None:
             self.lru = {}
         self.actor_class: type[Actor] | None = None
+        self.plain = Actor.plain
         self.policy = MailboxPolicy()
         self.capacity = self.policy.capacity
         self.idle_timeout = 300.0
@@ -312,6 +370,7 @@ class Kind:
             message = f"kind {self.name!r} is {self.actor_class.__name__}, not {actor_class!r}"
             raise DefinitionError(message)
         self.actor_class = actor_class
+        self.plain = actor_class.plain
         self.policy = actor_class.mailbox
         self.capacity = self.policy.capacity
         self.idle_timeout = actor_class.idle_timeout if self.virtual else inf

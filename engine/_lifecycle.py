@@ -58,8 +58,8 @@ async def prepare(core: Core, worker: "Worker", cell: Cell) -> bool:
             await _carry_out(core, cell, op)
             extra.stopping = None
         elif cell.phase == LIVE:
-            return bool(cell.queue)
-        elif not cell.queue or not cell.kind.virtual or not await activate(core, cell):
+            return cell.holds()
+        elif not cell.holds() or not cell.kind.virtual or not await activate(core, cell):
             return False
     return False
 
@@ -72,7 +72,7 @@ async def _carry_out(core: Core, cell: Cell, op: Op) -> None:
         await _crash_by_child(core, cell)
     elif name == "passivate":
         cell.kind.leaving -= 1
-        if cell.phase == LIVE and not cell.queue and not cell.extras().busy():
+        if cell.phase == LIVE and not cell.holds() and not cell.extras().busy():
             cell.kind.stats.passivated += 1
             await retire(core, cell)
     else:
@@ -123,7 +123,9 @@ def enliven(core: Core, cell: Cell) -> bool:
     the caller answers with `activation_failed`.
     """
     kind = cell.kind
-    if not kind.swift or cell.extra is not None or cell.phase != COLD or not cell.queue:
+    if not kind.swift or cell.extra is not None or cell.phase != COLD:
+        return False
+    if cell.single is None and not cell.queue:
         return False
     if kind.budgets:
         budget = kind.budgets.get(cell.address)

@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from trio import lowlevel
 
-from engine._cell import CLOSED, DEAD, LIVE, Cell, Extra, Item, Kind, Op, Waiting, new_cell
+from engine._cell import (
+    CLOSED,
+    DEAD,
+    LIVE,
+    SINGLE,
+    Cell,
+    Extra,
+    Item,
+    Kind,
+    Op,
+    Waiting,
+    new_cell,
+)
 from engine._command import Command
 from engine._dead_letters import DeadLetters
 from engine._timers import Timer, Timers
@@ -61,9 +73,6 @@ class Mailroom:
         self.kinds: dict[str, Kind] = {}
         self.cells = Registry(self.kinds)
         self.ready: deque[Cell] = deque()
-        # Empty queues, kept for the next busy actor, because making and dropping one costs as
-        # much as the rest of a turn. After a burst they are let go little by little (`_rest`).
-        self.spare: deque[deque[Item]] = deque(maxlen=16_384)
         self.workers: dict[lowlevel.Task, Worker] = {}
         self.idle: list[Worker] = []
         self.awake = 0  # workers that take cells from the ready list
@@ -105,6 +114,9 @@ class Mailroom:
             if not cell.kind.virtual or cell.kind.closed is not None:
                 raise ActorStopped(cell.address, cell.kind.closed or "stopped")
             return self.offer(self.cells[cell.address], item)
+        if queue is SINGLE:
+            self.unfold(cell)
+            return self.offer(cell, item)
         policy = cell.kind.policy
         if policy.overflow == "reject":
             cell.kind.stats.dropped += 1
@@ -117,14 +129,21 @@ class Mailroom:
         self.discard(cell, oldest, "dropped", MailboxFull(cell.address, policy.capacity))
         return True
 
+    @staticmethod
+    def unfold(cell: Cell) -> deque[Item]:
+        """Give a busy cell a real queue, with all that it holds."""
+        queue = cell.queue
+        if queue is None or queue is SINGLE:
+            queue = cell.queue = deque()
+            if cell.single is not None:
+                queue.append(cell.single)
+                cell.single = None
+        return queue
+
     def wake(self, cell: Cell, item: Item | None) -> None:
         """Make an idle cell runnable, with its first item if there is one."""
-        try:
-            queue = cell.queue = self.spare.pop()
-        except IndexError:
-            queue = cell.queue = deque()
-        if item is not None:
-            queue.append(item)
+        cell.queue = SINGLE
+        cell.single = item
         if cell.kind.resident:
             self.now = self.time()
             worker = cell.worker
@@ -168,9 +187,7 @@ class Mailroom:
     def admit(self, cell: Cell, extra: Extra) -> None:
         """Let senders in line into the mailbox, first come first served, while there is room."""
         waiters = extra.waiters
-        queue = cell.queue
-        if queue is None:
-            queue = cell.queue = deque()
+        queue = self.unfold(cell)
         room = cell.kind.capacity - len(queue)
         while waiters and room > 0:
             waiting = waiters.popleft()
@@ -294,8 +311,8 @@ class Mailroom:
 
     def clear(self, cell: Cell, reason: str, error: BaseException) -> None:
         """Discard everything queued and everyone in line."""
-        queue = cell.queue
-        if queue is not None and queue is not CLOSED:
+        if cell.holds():
+            queue = self.unfold(cell)
             while queue:
                 self.discard(cell, queue.popleft(), reason, error)
         extra = cell.extra
@@ -311,8 +328,8 @@ class Mailroom:
     ) -> int:
         """Discard queued commands of a type; see `Actor.fail_queued`."""
         failed = 0
-        queue = cell.queue
-        if queue is not None and queue is not CLOSED:
+        if cell.holds():
+            queue = self.unfold(cell)
             for _ in range(len(queue)):
                 item = queue.popleft()
                 if isinstance(command_of(item), command_type):

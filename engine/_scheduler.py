@@ -19,7 +19,7 @@ import trio
 from trio import lowlevel
 
 from engine import _lifecycle as lifecycle
-from engine._cell import CLOSED, COLD, LIVE, Cell
+from engine._cell import CLOSED, COLD, LIVE, SINGLE, Cell
 from engine._command import Forward
 from engine._core import Core
 from engine._turn import REPLIED, RESUME, Turn
@@ -29,7 +29,6 @@ SLICE: Final = 0.001
 MAX_TURN: Final = 64
 MAX_IDLE: Final = 256
 CHEAP_TURN: Final = SLICE / 2
-KEPT_SPARE: Final = 512
 
 reschedule = lowlevel.reschedule
 checkpoint = lowlevel.checkpoint
@@ -90,8 +89,6 @@ def _stand_down(core: Core, worker: Worker, useful: bool) -> None:
     """A pooled worker finds nothing ready: it is about to park."""
     if not useful and core.ramp > 1:
         core.ramp >>= 1
-    for _ in range((len(core.spare) - KEPT_SPARE) >> 3):
-        core.spare.popleft()
     worker.leading = False
     core.awake -= 1
 
@@ -116,6 +113,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
     trace = core.trace
     clock = core.clock
     useful = False
+    index = low = high = 0  # the histogram's bucket of the latest turn; most fall into the same
     core.now = core.time()
     mark = clock()
     limit = mark + SLICE / (core.awake or 1)
@@ -141,14 +139,20 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                 _release(core, worker, cell)
             else:
                 actor, queue, kind = cell.actor, cell.queue, cell.kind
-                plain = actor.plain  # type: ignore[union-attr]  # live cells have an actor
-                left = len(queue)  # type: ignore[arg-type]  # and ready ones a queue
-                if left > kind.quota:
-                    left = kind.quota
-                todo = left
-                while left:
-                    left -= 1
-                    item: Any = queue.popleft()  # type: ignore[union-attr]
+                plain = kind.plain
+                item: Any = cell.single
+                if item is not None:
+                    cell.single = None
+                    todo = 1
+                elif queue:
+                    todo = len(queue)
+                    if todo > kind.quota:
+                        todo = kind.quota
+                    item = queue.popleft()
+                else:
+                    todo = 0
+                left = todo - 1
+                while todo:
                     worker.item = item
                     try:
                         function = plain.get(item.__class__)
@@ -210,8 +214,18 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                                 break
                         if cell.phase != LIVE or ((extra := cell.extra) and extra.ops):
                             break
+                    if not left:
+                        break
+                    left -= 1
+                    try:
+                        item = queue.popleft()  # type: ignore[union-attr]
+                    except IndexError:  # the handler, or a read beside it, took what was left
+                        todo -= left + 1
+                        left = 0
+                        break
                 now = clock()
-                todo -= left
+                if left > 0:
+                    todo -= left
                 if todo:  # the clock, in line: see KindStats.record
                     stats = kind.stats
                     seconds = now - mark
@@ -219,7 +233,12 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                     cell.handled += todo
                     cell.busy += seconds
                     stats.seconds += seconds
-                    stats.buckets[int(each * 1e6).bit_length()] += todo
+                    micros = each * 1e6
+                    if not low <= micros < high:
+                        index = int(micros).bit_length()
+                        high = 1 << index
+                        low = high >> 1
+                    stats.buckets[index] += todo
                     if each > cell.longest:
                         cell.longest = each
                         if each > kind.slow:
@@ -229,14 +248,19 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                     elif kind.quota < MAX_TURN:
                         kind.quota += 1
                 mark = now
-                if queue or cell.extra is not None or cell.phase != LIVE or kind.lru is not None:
+                queue = cell.queue
+                if (
+                    (queue is not SINGLE and queue)
+                    or cell.extra is not None
+                    or cell.phase != LIVE
+                    or kind.lru is not None
+                ):
                     _release(core, worker, cell)
                 else:
                     worker.cell = worker.item = cell.queue = None
                     cell.used = core.now
                     if pooled:
                         cell.worker = None
-                    core.spare.append(queue)  # type: ignore[arg-type]
             if pooled and not worker.leading:
                 if worker.cancelled:
                     return True
@@ -286,9 +310,8 @@ def _release(core: Core, worker: Worker, cell: Cell) -> None:
         worker.ready.append(cell)
         if worker.own is None and not core.awake:
             core.promote()
-    elif not queue:
+    elif not cell.holds():
         cell.queue = None
-        core.spare.append(queue)
         _fall_idle(core, cell)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import trio
 
-from engine._cell import CLOSED, LIVE, STARTING, STOPPING, Cell, Setback
+from engine._cell import LIVE, STARTING, STOPPING, Cell, Setback
 from engine._core import Core
 from engine._telemetry import ActorSnapshot, KindSnapshot, Snapshot, SupervisorSnapshot
 from engine._turn import Turn
@@ -66,9 +66,8 @@ async def take_snapshot(
 
 
 def _depth(cell: Cell) -> int:
-    queue = cell.queue
     waiting = len(cell.extra.waiters) if cell.extra is not None else 0
-    return waiting + (len(queue) if queue is not None and queue is not CLOSED else 0)
+    return waiting + cell.depth()
 
 
 def _ranking(
@@ -117,7 +116,7 @@ def _kind(core: Core, name: str, actors: int, queued: int) -> KindSnapshot:
 def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSnapshot:
     state = _STATES.get(cell.phase, "cold")
     if state == "live":
-        state = "waiting" if worker is not None else "ready" if cell.queue else "idle"
+        state = "waiting" if worker is not None else "ready" if cell.holds() else "idle"
     setback = _setback(core, cell)
     error = setback.error
     item = worker.item if worker is not None else None

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 import trio
 from trio import lowlevel
 
-from engine._cell import CLOSED, DEAD, LIVE, Cell
+from engine._cell import DEAD, LIVE, Cell
 from engine._command import Command, Event
 from engine._core import TELLS_PER_CHECKPOINT, Core
 from engine._crash import ParkedCommand
@@ -192,8 +192,7 @@ class System:
     def depth(self, address: Address) -> int:
         """Commands queued at this address."""
         cell = self._core.cells.get(address)
-        queue = cell.queue if cell is not None else None
-        return len(queue) if queue is not None and queue is not CLOSED else 0
+        return cell.depth() if cell is not None else 0
 
     async def stop(self, address: Address) -> None:
         """End the incarnation at `address` ahead of its queue; returns when it has ended.

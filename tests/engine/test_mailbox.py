@@ -3,9 +3,10 @@
 import pytest
 import trio
 
-from engine import ActorStopped, MailboxFull, MailboxPolicy, Virtual
+from engine import ActorStopped, MailboxFull, MailboxPolicy, Virtual, handler
+from engine._cell import SINGLE
 from engine.testing import open_system
-from tests.engine.counters import Add, Counter, Crash, Log, Read, Wait
+from tests.engine.counters import Add, Counter, Crash, Log, No, Read, Refuse, Wait
 
 
 def bounded(capacity: int, overflow: str, log: Log):
@@ -197,13 +198,44 @@ async def test_a_mailbox_survives_a_crash_only_where_declared(autojump_clock, ke
         assert system.dead_letters.by_reason["actor crashed"] == (1 if keep else 3)
 
 
-async def test_the_queues_of_a_burst_are_let_go_when_it_has_passed() -> None:
+async def test_a_single_command_needs_no_queue_and_a_burst_leaves_none() -> None:
     async with open_system({"counter": Counter}) as system:
-        for key in range(5_000):
+        for key in range(100):
             system.tell_nowait(Add(key=key, amount=1))
-        await system.ask(Read(key=4_999))
-        spare = system._core.spare
-        assert len(spare) > 2_000
-        for _ in range(100):
-            await system.ask(Read(key=0))
-        assert len(spare) < 600
+        cells = system._core.cells.values()
+        assert all(cell.queue is SINGLE and cell.depth() == 1 for cell in cells)
+        for key in range(100):
+            system.tell_nowait(Add(key=key, amount=1))
+        assert all(cell.queue is not SINGLE and cell.depth() == 2 for cell in cells)
+        for key in range(100):
+            assert await system.ask(Read(key=key)) == 2
+        await trio.testing.wait_all_tasks_blocked()
+        assert all(cell.queue is None and cell.depth() == 0 for cell in cells)
+
+
+async def test_a_handler_that_never_waits_may_fail_all_that_is_queued() -> None:
+    class Failing(Counter):
+        @handler
+        async def refuse(self, cmd: Refuse) -> None:
+            self.count += 100 * self.fail_queued(Add, No())
+
+    async with open_system({"counter": lambda _: Failing()}) as system:
+        system.tell_nowait(Refuse())
+        for _ in range(3):
+            system.tell_nowait(Add())
+        assert await system.ask(Read()) == 300
+        assert system.dead_letters.by_reason["failed queued"] == 3
+
+
+async def test_reads_may_take_the_rest_of_a_turn_from_a_waiting_handler(autojump_clock) -> None:
+    class Peekable(Counter):
+        @handler(reentrant=True)
+        async def read(self, cmd: Read) -> int:
+            return self.count
+
+    async with open_system({"counter": lambda _: Peekable()}) as system:
+        system.tell_nowait(Wait(seconds=1))
+        for _ in range(3):
+            system.tell_nowait(Read())
+        await trio.sleep(2)
+        assert await system.ask(Add()) == 1
