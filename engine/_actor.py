@@ -19,13 +19,12 @@ Contract. Subclass `Actor`, name the commands it accepts, and write one `@handle
 """
 
 from collections.abc import Awaitable, Callable
-from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVarTuple
 
 from engine._command import Command
-from engine._handlers import Handlers, collect_handlers
+from engine._handlers import Handlers, collect_handlers, is_handler
 from engine._mailbox import MailboxPolicy
-from engine.errors import Address
+from engine.errors import Address, DefinitionError
 
 if TYPE_CHECKING:  # System runs actors; actors only name it
     from engine._cell import Cell
@@ -52,20 +51,22 @@ class Actor:
 
     mailbox: ClassVar[MailboxPolicy] = MailboxPolicy()
     idle_timeout: ClassVar[float] = 300.0
-    refusals: ClassVar[tuple[type[BaseException], ...]] = ()
-    reload_on: ClassVar[tuple[type[BaseException], ...]] = ()
+    refusals: ClassVar[tuple[type[Exception], ...]] = ()
+    reload_on: ClassVar[tuple[type[Exception], ...]] = ()
     keep_mailbox: ClassVar[tuple[type[BaseException], ...]] = ()
     park_after: ClassVar[int] = 3
     slow: ClassVar[float] = 1.0
     handlers: ClassVar[Handlers] = Handlers()
-    plain: ClassVar[dict[type, Callable[..., Any]]] = {}  # those of the hot path
 
     _cell: "Cell"
 
     def __init_subclass__(cls, accepts: type[Command[Any]] | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name in vars(cls).keys() & _OWN_NAMES:
+            if is_handler(vars(cls)[name]):
+                message = f"{cls.__name__}.{name}: {name!r} has a meaning in every actor"
+                raise DefinitionError(message)
         cls.handlers = collect_handlers(cls, accepts)
-        cls.plain = cls.handlers.plain
 
     @property
     def address(self) -> Address:
@@ -132,4 +133,4 @@ class Actor:
         return self._cell.kind.core.fail_queued(self._cell, command_type, error)
 
 
-NEVER = inf
+_OWN_NAMES = frozenset(vars(Actor))

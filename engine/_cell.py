@@ -16,6 +16,7 @@ from trio import lowlevel
 from engine._actor import Actor
 from engine._command import Command
 from engine._mailbox import MailboxPolicy
+from engine._setbacks import KEPT, Setback
 from engine._telemetry import KindStats
 from engine._tree import ChildSpec, RestartBudget, Virtual
 from engine._turn import Turn
@@ -41,7 +42,7 @@ STOPPING: Final = 3
 DEAD: Final = 4  # this cell is out of the registry, or closed for good
 
 # What another actor's end makes an ask raise is an answer; it does not crash the asker in turn.
-ANSWERS: Final[tuple[type[BaseException], ...]] = (
+ANSWERS: Final[tuple[type[Exception], ...]] = (
     Refusal,
     ActorCrashed,
     ActorStopped,
@@ -193,15 +194,6 @@ class Cell:
             extra = self.extra = Extra()
         return extra
 
-    def runnable(self) -> bool:
-        """Whether a worker has something to do here.
-
-        A supervised child between two incarnations keeps its queue until its supervisor starts it.
-        """
-        if self.extra is not None and self.extra.ops:
-            return True
-        return self.holds() and (self.phase == LIVE or self.kind.virtual)
-
     def holds(self) -> bool:
         """Whether anything is in the mailbox."""
         return self.single is not None or bool(self.queue)
@@ -247,27 +239,6 @@ def new_cell(address: Address, kind: "Kind") -> Cell:
     return cell
 
 
-class Budget:
-    """The crashes of one virtual address within its window, and until when it backs off."""
-
-    __slots__ = ("cause", "crashes", "until")
-
-    def __init__(self) -> None:
-        self.crashes: deque[float] = deque()
-        self.until = 0.0
-        self.cause: BaseException | None = None
-
-
-class Setback:
-    """What ended incarnations of one address: how often something did, and the latest error."""
-
-    __slots__ = ("count", "error")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.error: BaseException | None = None
-
-
 class Kind:
     """All that actors of one kind share: declaration, settings of their class, figures.
 
@@ -280,7 +251,6 @@ class Kind:
         "bucket",
         "bucket_until",
         "budget",
-        "budgets",
         "capacity",
         "closed",
         "core",
@@ -300,6 +270,8 @@ class Kind:
         "reentrant",
         "refusals",
         "resident",
+        "setbacks",
+        "setbacks_kept",
         "slow",
         "spec",
         "starts",
@@ -325,11 +297,11 @@ class Kind:
         if isinstance(spec, Virtual) and spec.cap is not None:
             self.lru = {}
         self.actor_class: type[Actor] | None = None
-        self.plain = Actor.plain
+        self.plain = Actor.handlers.plain
         self.policy = MailboxPolicy()
         self.capacity = self.policy.capacity
         self.idle_timeout = 300.0
-        self.refusals: tuple[type[BaseException], ...] = ANSWERS
+        self.refusals: tuple[type[Exception], ...] = ANSWERS
         self.reentrant: frozenset[type] = frozenset()
         self.slow = Actor.slow
         self.park_after = Actor.park_after
@@ -339,7 +311,8 @@ class Kind:
         self.bucket: Bucket | None = None  # where those activated before `bucket_until` go
         self.bucket_until = -inf
         self.supervisor = ""
-        self.budgets: dict[Address, Budget] = {}
+        self.setbacks: dict[Address, Setback] = {}
+        self.setbacks_kept = KEPT
         self.budget: RestartBudget | None = spec.budget if isinstance(spec, Virtual) else None
         self.on_start: Callable[[Cell], None] | None = None
         self.on_end: Callable[[Cell, BaseException | None], None] | None = None
@@ -370,7 +343,7 @@ class Kind:
             message = f"kind {self.name!r} is {self.actor_class.__name__}, not {actor_class!r}"
             raise DefinitionError(message)
         self.actor_class = actor_class
-        self.plain = actor_class.plain
+        self.plain = actor_class.handlers.plain
         self.policy = actor_class.mailbox
         self.capacity = self.policy.capacity
         self.idle_timeout = actor_class.idle_timeout if self.virtual else inf

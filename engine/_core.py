@@ -1,13 +1,13 @@
 """What actors and supervisors ask of their system: child tasks, timers, watches, accounts."""
 
 import random
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from engine._cell import COLD, DEAD, LIVE, Budget, Cell, Item, Kind, Setback, Waiting
+from engine._cell import COLD, DEAD, LIVE, Cell, Item, Kind, Waiting
 from engine._command import Command, Died
 from engine._events import EventStream
 from engine._mailroom import Mailroom, command_of
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # these build on the core
 
 MAX_RAMP: Final = 64
 TELLS_PER_CHECKPOINT: Final = 256
-_KEPT: Final = 4096
 
 
 class Core(Mailroom):
@@ -38,8 +37,6 @@ class Core(Mailroom):
         self.passivation = Passivation(self)
         self.random = random.Random(seed)
         self.supervisors: list[SupervisorRun] = []
-        self.poison: OrderedDict[object, int] = OrderedDict()
-        self.setbacks: OrderedDict[Address, Setback] = OrderedDict()
         self.parked: ParkedHook | None = None
         self.parked_commands: deque[ParkedCommand] = deque(maxlen=256)
         self.trace: TraceHook | None = None
@@ -59,52 +56,6 @@ class Core(Mailroom):
             message = f"two children of the tree are named {kind.name!r}"
             raise DefinitionError(message)
         self.kinds[kind.name] = kind
-
-    def remember_error(self, cell: Cell, error: BaseException) -> None:
-        """Keep the latest error of an address, and count it."""
-        setbacks = self.setbacks
-        setback = setbacks.get(cell.address)
-        if setback is None:
-            setback = setbacks[cell.address] = Setback()
-            if len(setbacks) > _KEPT:
-                setbacks.popitem(last=False)
-        setback.count += 1
-        setback.error = error
-
-    def charge(self, cell: Cell, error: BaseException, *, at_once: bool) -> None:
-        """Charge a crash to the budget of a virtual address; beyond it the address backs off.
-
-        `at_once`: a failed activation, which always backs off.
-        """
-        kind = cell.kind
-        allowance = kind.budget
-        if allowance is None:
-            return
-        now = self.now
-        budgets = kind.budgets
-        budget = budgets.get(cell.address)
-        if budget is None:
-            if len(budgets) >= _KEPT:
-                self._prune(kind, now)
-            budget = budgets[cell.address] = Budget()
-        crashes = budget.crashes
-        crashes.append(now)
-        while crashes[0] <= now - allowance.per:
-            crashes.popleft()
-        excess = len(crashes) - allowance.restarts
-        if at_once:
-            excess = max(1, excess)
-        if excess > 0:
-            budget.until = now + allowance.backoff.delay(excess + 1, self.random.random())
-            budget.cause = error
-
-    @staticmethod
-    def _prune(kind: Kind, now: float) -> None:
-        allowance = kind.budget
-        per = allowance.per if allowance is not None else 0.0
-        for address, budget in list(kind.budgets.items()):
-            if budget.until <= now and budget.crashes[-1] <= now - per:
-                del kind.budgets[address]
 
     def give_up(self, failure: BaseException) -> None:
         """The root supervisor failed: end the block that opened the system."""

@@ -10,13 +10,12 @@ from engine._command import Command
 from engine._core import Core
 from engine._events import ActorFailed, CommandParked
 from engine._mailroom import command_of
+from engine._setbacks import Setback, remember
 from engine._turn import Turn
 from engine.errors import ActorCrashed, ActorStopped, Parked
 
 CRASHED: Final = "actor crashed"
 """The reason of dead letters that a crash leaves."""
-
-_POISON_KEPT: Final = 4096
 
 
 class ParkedCommand:
@@ -43,37 +42,42 @@ def crash(core: Core, cell: Cell, item: Any, error: Exception) -> Coroutine[Any,
     """
     kind = cell.kind
     kind.stats.crashes += 1
-    core.remember_error(cell, error)
+    setback = remember(cell, error, core.now)
     if core.events.heard:
         failed = ActorFailed(address=cell.address, error=error, command=_commands_of(item))
         core.events.publish(failed)
     extra = cell.extra
     if item.__class__ is list or not (extra is None or extra.calm()):
-        return _crash(core, cell, item, error)
+        return _crash(core, cell, item, error, setback)
     cell.actor = None
     cell.phase = COLD
     kind.live -= 1
     if item is not None:
-        crashes = _count(core, cell, item)
+        crashes = setback.count_poison(item)
         if crashes >= kind.park_after:
-            return _finish(core, cell, [(item, crashes)], error)
+            return _finish(core, cell, [(item, crashes)], error, setback)
         if item.__class__ is Turn:
             _answer(core, cell, item, error)
         else:
             core.dead.add(cell.address, item, CRASHED, core.now)
-    _close_accounts(core, cell, error)
+    _close_accounts(core, cell, error, setback)
     return None
 
 
-async def _crash(core: Core, cell: Cell, item: Any, error: Exception) -> None:
+async def _crash(core: Core, cell: Cell, item: Any, error: Exception, setback: Setback) -> None:
     """The crash of an incarnation that has more to it than its actor object."""
     await end_incarnation(core, cell, error)
     items = item if isinstance(item, list) else [] if item is None else [item]
-    await _finish(core, cell, [(each, _count(core, cell, each)) for each in items], error)
+    counted = [(each, setback.count_poison(each)) for each in items]
+    await _finish(core, cell, counted, error, setback)
 
 
 async def _finish(
-    core: Core, cell: Cell, counted: list[tuple[Item, int]], error: Exception
+    core: Core,
+    cell: Cell,
+    counted: list[tuple[Item, int]],
+    error: Exception,
+    setback: Setback,
 ) -> None:
     """Park what has crashed this address too often, answer the rest, close the accounts."""
     for item, crashes in counted:
@@ -84,16 +88,16 @@ async def _finish(
             _answer(core, cell, item, error)
         elif isinstance(item, Turn):
             item.fail(parked)
-    _close_accounts(core, cell, error)
+    _close_accounts(core, cell, error, setback)
 
 
-def _close_accounts(core: Core, cell: Cell, error: Exception) -> None:
+def _close_accounts(core: Core, cell: Cell, error: Exception, setback: Setback) -> None:
     """What is queued, the budget of the address, the supervisor."""
     kind = cell.kind
     if (cell.queue or cell.extra is not None) and not isinstance(error, kind.keep_mailbox):
         core.clear(cell, CRASHED, ActorCrashed(cell.address, error))
-    if kind.virtual:
-        core.charge(cell, error, at_once=False)
+    if kind.budget is not None:
+        setback.charge(kind.budget, core.now, core.random, error)
     if kind.on_end is not None:
         kind.on_end(cell, error)
 
@@ -109,22 +113,6 @@ def _answer(core: Core, cell: Cell, item: Item, error: Exception) -> None:
     core.discard(cell, item, CRASHED, ActorCrashed(cell.address, error))
 
 
-def _count(core: Core, cell: Cell, item: Item) -> int:
-    """How often an equal command has crashed this address; 0 if the asker needs no answer."""
-    if isinstance(item, Turn) and item.settled:
-        return 0
-    command = command_of(item)
-    try:
-        key: object = hash((cell.address, command))
-    except TypeError:
-        key = (cell.address, repr(command))
-    crashes = core.poison.pop(key, 0) + 1
-    core.poison[key] = crashes
-    if len(core.poison) > _POISON_KEPT:
-        core.poison.popitem(last=False)
-    return crashes
-
-
 async def _park(
     core: Core, cell: Cell, item: Item, error: Exception, crashes: int
 ) -> Parked | None:
@@ -135,7 +123,7 @@ async def _park(
         try:
             await core.parked(parked)
         except Exception as failure:  # noqa: BLE001 - not parked: the crash itself is the answer
-            core.remember_error(cell, failure)
+            remember(cell, failure, core.now)
             return None
     core.parked_commands.append(parked)
     cell.kind.stats.parked += 1

@@ -67,6 +67,11 @@ def handler(function: Any = None, /, *, fold: int = 0, reentrant: bool = False) 
     return mark if function is None else mark(function)
 
 
+def is_handler(value: object) -> bool:
+    """Whether something found in a class was marked with `handler`."""
+    return hasattr(value, _MARK)
+
+
 def collect_handlers(cls: type, accepts: type[Command[Any]] | None) -> Handlers:
     """Build and check the handler table of an actor class.
 
@@ -131,7 +136,7 @@ def _marked(cls: type) -> Iterator[tuple[str, Callable[..., Any]]]:
     seen: set[str] = set()
     for owner in cls.__mro__:
         for name, value in vars(owner).items():
-            if hasattr(value, _MARK) and name not in seen:
+            if is_handler(value) and name not in seen:
                 yield name, value
             seen.add(name)
 

@@ -17,6 +17,7 @@ from engine._crash import crash, end_incarnation
 from engine._events import SlowCommand
 from engine._mailroom import command_of
 from engine._passivation import enforce_cap, forget, touch
+from engine._setbacks import remember
 from engine._turn import PENDING, Turn
 from engine.errors import (
     ActorStopped,
@@ -35,11 +36,11 @@ __all__ = [
     "crash",
     "enliven",
     "expire",
-    "failed",
     "forget",
     "killed",
     "pass_on",
     "prepare",
+    "refused",
     "report_slow",
     "special",
     "touch",
@@ -127,9 +128,9 @@ def enliven(core: Core, cell: Cell) -> bool:
         return False
     if cell.single is None and not cell.queue:
         return False
-    if kind.budgets:
-        budget = kind.budgets.get(cell.address)
-        if budget is not None and budget.until > core.now:
+    if kind.setbacks:
+        setback = kind.setbacks.get(cell.address)
+        if setback is not None and setback.until > core.now:
             return False
     actor = kind.factory(cell.address)
     actor._cell = cell
@@ -153,9 +154,9 @@ def enliven(core: Core, cell: Cell) -> bool:
 async def activate(core: Core, cell: Cell) -> bool:
     """Start an incarnation: gate, factory, `on_start`. A failure answers what is queued."""
     kind = cell.kind
-    budget = kind.budgets.get(cell.address)
-    if budget is not None and budget.until > (now := trio.current_time()):
-        error = Unavailable(cell.address, budget.until - now, budget.cause)
+    setback = kind.setbacks.get(cell.address)
+    if setback is not None and setback.until > (now := trio.current_time()):
+        error = Unavailable(cell.address, setback.until - now, setback.cause)
         core.clear(cell, "unavailable", error)
         return False
     cell.phase = STARTING
@@ -188,13 +189,13 @@ async def activation_failed(core: Core, cell: Cell, error: Exception) -> None:
     """Answer what is queued; the address of a virtual actor backs off."""
     cell.phase = STOPPING
     await end_incarnation(core, cell, error)
-    core.remember_error(cell, error)
+    setback = remember(cell, error, core.now)
+    allowance = cell.kind.budget
     if isinstance(error, cell.kind.refusals):
         core.clear(cell, "activation refused", error)
-    elif cell.kind.virtual:
-        core.charge(cell, error, at_once=True)
-        budget = cell.kind.budgets[cell.address]
-        wait = budget.until - trio.current_time()
+    elif allowance is not None:
+        setback.charge(allowance, core.now, core.random, error, at_least=1)
+        wait = setback.until - trio.current_time()
         core.clear(cell, "activation failed", Unavailable(cell.address, wait, error))
     if cell.kind.on_end is not None:
         cell.kind.on_end(cell, error)
@@ -211,7 +212,7 @@ async def retire(core: Core, cell: Cell) -> None:
         except Exception as raised:  # noqa: BLE001 - a failed goodbye is reported, not repeated
             error = raised
             cell.kind.stats.crashes += 1
-            core.remember_error(cell, raised)
+            remember(cell, raised, core.now)
     await end_incarnation(core, cell, error)
 
 
@@ -300,15 +301,12 @@ async def _lines(core: Core, cell: Cell) -> None:
             await core.stand_in_line(waiters, waiting)
 
 
-def failed(
+def refused(
     core: Core, worker: "Worker", cell: Cell, error: Exception
 ) -> Coroutine[Any, Any, None] | None:
-    """A handler raised: answer a refusal, or crash; the rest to be awaited, if there is any."""
+    """A handler raised its answer; what is left to be awaited, if anything."""
     item = worker.item
     kind = cell.kind
-    if not isinstance(error, kind.refusals):
-        worker.interrupt = True
-        return crash(core, cell, item, error)
     kind.stats.refused += 1
     if item.__class__ is list:
         for turn in item:

@@ -183,8 +183,15 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                                     if task is not None:
                                         item._task = None
                                         reschedule(task, RESUME)
-                    except Exception as error:  # noqa: BLE001 - a refusal or a crash
-                        rest = lifecycle.failed(core, worker, cell, error)
+                    except kind.refusals as error:
+                        rest = lifecycle.refused(core, worker, cell, error)
+                        if rest is not None:
+                            await rest
+                        if trace is not None:
+                            trace(cell.address, item, error)
+                    except Exception as error:  # noqa: BLE001 - a crash
+                        worker.interrupt = True
+                        rest = lifecycle.crash(core, cell, worker.item, error)
                         if rest is not None:
                             await rest
                         if trace is not None:
@@ -303,14 +310,17 @@ def _release(core: Core, worker: Worker, cell: Cell) -> None:
     extra = cell.extra
     if extra is not None and extra.waiters:
         core.admit(cell, extra)
+        queue = cell.queue
     cell.used = core.now
-    if cell.runnable():
+    held = cell.single is not None if queue is SINGLE else bool(queue)
+    # A supervised child between two incarnations keeps its mailbox until its supervisor starts it.
+    if (held and (cell.phase == LIVE or cell.kind.virtual)) or (extra is not None and extra.ops):
         if cell.phase == LIVE:
             cell.mark(core.now)
         worker.ready.append(cell)
         if worker.own is None and not core.awake:
             core.promote()
-    elif not cell.holds():
+    elif not held:
         cell.queue = None
         _fall_idle(core, cell)
 

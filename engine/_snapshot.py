@@ -7,8 +7,9 @@ from typing import Literal
 
 import trio
 
-from engine._cell import LIVE, STARTING, STOPPING, Cell, Setback
+from engine._cell import LIVE, STARTING, STOPPING, Cell
 from engine._core import Core
+from engine._setbacks import Setback
 from engine._telemetry import ActorSnapshot, KindSnapshot, Snapshot, SupervisorSnapshot
 from engine._turn import Turn
 from engine._worker import Worker
@@ -79,14 +80,14 @@ def _ranking(
         "age": lambda cell: cell.age(now),
         "handled": lambda cell: cell.handled,
         "longest": lambda cell: cell.longest,
-        "restarts": lambda cell: _setback(core, cell).count,
+        "restarts": lambda cell: _setback(cell).count,
         "current": lambda cell: clock - blocked[cell].waited_at if cell in blocked else -1.0,
     }
     return rankings[order]
 
 
-def _setback(core: Core, cell: Cell) -> Setback:
-    return core.setbacks.get(cell.address, _NONE)
+def _setback(cell: Cell) -> Setback:
+    return cell.kind.setbacks.get(cell.address, _NONE)
 
 
 def _kind(core: Core, name: str, actors: int, queued: int) -> KindSnapshot:
@@ -117,7 +118,7 @@ def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSn
     state = _STATES.get(cell.phase, "cold")
     if state == "live":
         state = "waiting" if worker is not None else "ready" if cell.holds() else "idle"
-    setback = _setback(core, cell)
+    setback = _setback(cell)
     error = setback.error
     item = worker.item if worker is not None else None
     if isinstance(item, list):

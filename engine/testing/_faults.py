@@ -1,6 +1,7 @@
 """Fault injection: make an actor crash, or its commands come late, without touching its code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import trio
@@ -56,10 +57,9 @@ class Faults:
     def _faulty(self, actor_class: type[Actor]) -> type[Actor]:
         """A subclass of the same layout whose plain handlers go through `_before`."""
         made: type[Actor] = type(actor_class.__name__, (actor_class,), {"__slots__": ()})
-        made.handlers = actor_class.handlers
-        made.plain = {
-            command: self._around(function) for command, function in actor_class.plain.items()
-        }
+        handlers = actor_class.handlers
+        faulty = {command: self._around(function) for command, function in handlers.plain.items()}
+        made.handlers = replace(handlers, plain=faulty)
         return made
 
     def _around(self, function: Callable[..., Any]) -> Callable[..., Any]:

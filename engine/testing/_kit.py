@@ -117,4 +117,3 @@ class _ProbeActor(Actor):
 
 
 _ProbeActor.handlers = Handlers(plain=_AnyCommand())
-_ProbeActor.plain = _ProbeActor.handlers.plain

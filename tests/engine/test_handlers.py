@@ -54,6 +54,15 @@ def test_a_missing_handler_fails_at_class_creation() -> None:
                 return 1
 
 
+@pytest.mark.parametrize("name", ["stop", "handlers", "address", "on_start", "mailbox"])
+def test_a_handler_does_not_take_a_name_that_every_actor_has(name: str) -> None:
+    async def place(self, cmd: Place) -> int:
+        return 1
+
+    with pytest.raises(DefinitionError, match="has a meaning in every actor"):
+        type("Orders", (Actor,), {name: handler(place)})
+
+
 def test_a_doubled_handler_fails_at_class_creation() -> None:
     with pytest.raises(DefinitionError, match="two handlers for Place"):
 
