@@ -3,6 +3,7 @@
 A channel belongs to one company and knows only that company's sockets: an event cannot leave it.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
@@ -16,6 +17,8 @@ from api.realtime.recovery import Log
 from api.realtime.transports import Link
 from api.realtime.websocket import BINARY, frame
 from storage.ids import CompanyId
+
+log = logging.getLogger(__name__)
 
 ROOT, NUMBER, WORKSPACE, STREAM_JSON, STREAM_MSGPACK = range(5)
 """Dialects: how a socket's frames look. The first three are Socket.IO namespaces."""
@@ -43,6 +46,10 @@ class Outgoing:
     @property
     def json(self) -> bytes:
         """The Socket.IO arguments: name, payload, and the offset that recovery goes by."""
+        return self.encode()
+
+    def encode(self) -> bytes:
+        """The same, made when it is first asked for. Raises what an encoder raises."""
         if self._json is None:
             arguments = [self.name, self.payload]
             self._json = codec.encode_json([*arguments, self.offset] if self.offset else arguments)
@@ -224,6 +231,12 @@ class Channel:
             return self._advance(self._wave, budget)
         return flush_some(self.dirty, budget)
 
+    def abandon(self) -> None:
+        """Let go of what is under way, and of the places to come back to before it."""
+        self._wave, self._pending = None, []
+        if self.log is not None:
+            self.log.forget()
+
     def _begin(self) -> None:
         """What is said to the same rooms, with nothing under way, leaves without a queue."""
         batch = self._pending
@@ -233,8 +246,7 @@ class Channel:
             self.fold()
             return
         self._pending = []
-        run = [item[1] for item in batch]
-        self._remember(target, run)
+        run = self._remembered(target, [item[1] for item in batch])
         self._wave = Wave(self.members(target), run, len(self._prefixes))
 
     def _advance(self, wave: Wave, budget: int) -> int:
@@ -269,16 +281,24 @@ class Channel:
             else:
                 while stop < size and batch[stop][0] == target:
                     stop += 1
-                run = [item[1] for item in batch[start:stop]]
-                self._remember(target, run)
+                run = self._remembered(target, [item[1] for item in batch[start:stop]])
                 members = self.members(target)
                 self._queue(members, Wave(members, run, len(self._prefixes)))
             start = stop
 
-    def _remember(self, rooms: tuple[str, ...], run: Sequence[Outgoing]) -> None:
-        if self.log is not None:
-            for outgoing in run:
-                self.log.append(rooms, outgoing)
+    def _remembered(self, rooms: tuple[str, ...], run: Iterable[Outgoing]) -> list[Outgoing]:
+        """Those of a run that can be told at all; one that cannot is a defect of who made it."""
+        kept: list[Outgoing] = []
+        for outgoing in run:
+            try:
+                if self.log is not None:
+                    self.log.append(rooms, outgoing)
+                outgoing.encode()
+            except (TypeError, ValueError, OverflowError, RecursionError):
+                log.exception("event %s cannot be encoded", outgoing.name)
+            else:
+                kept.append(outgoing)
+        return kept
 
     def _queue(self, members: Sequence[Member], wave: Wave) -> None:
         blobs, run, dirty = wave.blobs, wave.run, self.dirty

@@ -1,5 +1,6 @@
 """One websocket on one TCP connection: non-blocking reads and joined sends, no trio."""
 
+import logging
 import socket
 from collections import deque
 from typing import Protocol
@@ -18,6 +19,7 @@ from api.realtime.websocket import (
     frame,
 )
 
+log = logging.getLogger(__name__)
 _READ = 8_192  # per turn and socket: a flooding client gets its share, no more
 _DRAIN = 1 << 18  # what a client that was told goodbye may still send
 
@@ -236,7 +238,10 @@ class Client:
         else:
             self.destroy()
         if not told:
-            self.receiver.link_lost(self, reason)
+            try:
+                self.receiver.link_lost(self, reason)
+            except Exception:  # it is found while others are served, who are not to blame
+                log.exception("the end of a connection was not taken in")
 
     def close(self, code: int, reason: str) -> None:
         """Send what is queued, then a close frame; hang up when the peer does, or soon."""

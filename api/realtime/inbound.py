@@ -28,6 +28,7 @@ from api.realtime.questions import (
 from api.realtime.recovery import Reread, same_permissions
 from api.realtime.rereading import reread
 from api.realtime.transports import Handshake
+from api.realtime.websocket import TRY_AGAIN
 from storage.ids import CompanyId, TicketId
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,9 @@ class Inbound:
             if not connection.session.closed:
                 self._admit(connection, namespace, dialect, principal, auth, again)
         except Refused as refused:
-            if not connection.session.closed:
+            if refused.passing:  # after an error packet the official client does not come again
+                connection.session.close("not now", code=TRY_AGAIN)
+            elif not connection.session.closed:
                 connection.refuse(namespace, refused.code, {"code": refused.code})
         finally:
             connection.release()
@@ -213,6 +216,8 @@ class Inbound:
             socket.acknowledge(ack_id)
         except Refused as refused:
             socket.acknowledge(ack_id, refused.code)
+            if refused.passing and ack_id is None:  # else it would wait for events in vain
+                socket.connection.session.close("not now", code=TRY_AGAIN)
         finally:
             socket.connection.release()
 
@@ -227,7 +232,7 @@ class Inbound:
             )
             if channel.moves == moves:
                 return ticket_id
-        raise Refused(INTERNAL)
+        raise Refused(INTERNAL, passing=True)
 
     def _leave_ticket(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         reference = _reference(args)
@@ -340,7 +345,7 @@ class Inbound:
             if not same_permissions(fresh, socket.principal):
                 socket.connection.session.close("permissions changed", discard=True)
         except Refused as refused:
-            if refused.code == INTERNAL:
+            if refused.passing:
                 socket.connection.session.close("permissions unknown", discard=True)
             else:
                 dismiss(socket, refused.code)

@@ -3,6 +3,7 @@
 Sans-IO like the layer below. Public source: the socket.io-protocol repository.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from api.realtime.protocol import Session
 from api.realtime.settings import RealtimeSettings
 from api.realtime.transports import NEVER, Handshake, Link
 
+log = logging.getLogger(__name__)
 _MAX_HELD = 256
 
 
@@ -308,4 +310,7 @@ class Connection:
         del self.sockets[socket.namespace]
         if not self.sockets:
             self._connect_by = self.session.now() + self._settings.connect_timeout
-        self._application.disconnected(socket, reason)
+        try:
+            self._application.disconnected(socket, reason)
+        except Exception:
+            log.exception("the end of a socket was not taken in")

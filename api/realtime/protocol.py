@@ -13,7 +13,7 @@ from api.realtime.packet import PacketError, Parts
 from api.realtime.settings import RealtimeSettings
 from api.realtime.timers import NEVER_SLOT
 from api.realtime.transports import NEVER, Link, Poll, Upper
-from api.realtime.websocket import BINARY, frame
+from api.realtime.websocket import BINARY, TRY_AGAIN, frame
 
 _PING: Final = (b"2", False)
 _NOOP: Final = (b"6", False)
@@ -290,7 +290,7 @@ class Session:
             self._answer_poll()
         elif self._buffered > self._settings.sink_bytes:
             self._buffer.clear()
-            self.close("client reads too slowly", code=1013)
+            self.close("client reads too slowly", code=TRY_AGAIN)
 
     def _answer_poll(self) -> None:
         poll, self._poll = self._poll, None

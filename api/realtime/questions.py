@@ -8,6 +8,7 @@ import trio
 
 from api.principal import Principal
 from api.realtime.host import Host
+from storage.errors import Retryable
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +24,12 @@ ASKS: Final = 8
 
 
 class Refused(Exception):
-    """The client may not; `code` is what it is told."""
+    """The client may not; `code` is what it is told. `passing`: it may come again soon."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, passing: bool = False) -> None:
         super().__init__(code)
         self.code = code
+        self.passing = passing
 
 
 async def as_of_now(host: Host, principal: Principal, seen: int) -> Principal:
@@ -40,7 +42,7 @@ async def as_of_now(host: Host, principal: Principal, seen: int) -> Principal:
             return principal
         seen = host.withdrawals
         principal = await answer(port(principal))
-    raise Refused(INTERNAL)
+    raise Refused(INTERNAL, passing=True)
 
 
 async def answer(question: Awaitable[Any]) -> Any:
@@ -52,5 +54,5 @@ async def answer(question: Awaitable[Any]) -> Any:
         code = getattr(error, "code", None)
         if not isinstance(code, str):
             log.exception("a socket's question failed")
-            code = INTERNAL
-        raise Refused(code) from error
+            raise Refused(INTERNAL, passing=True) from error
+        raise Refused(code, passing=isinstance(error, Retryable)) from error

@@ -168,6 +168,15 @@ class Reactor:
             log.exception("a socket was dropped by an error")
             client.lost("server error", INTERNAL_ERROR)
 
+    def _turn(self, channel: Channel, budget: int) -> int:
+        """A channel's turn; a defect in it costs that company what was under way, nobody else."""
+        try:
+            return channel.turn(budget)
+        except Exception:
+            log.exception("what company %s was being told is lost", channel.company_id)
+            channel.abandon()
+            return budget
+
     async def _send_loop(self) -> None:
         while True:
             if self.send_some():
@@ -188,7 +197,7 @@ class Reactor:
         budget -= flush_some(self.dirty, budget)
         while self._active and budget > 0:
             channel, _ = self._active.popitem(last=False)
-            budget -= channel.turn(budget)
+            budget -= self._turn(channel, budget)
             if channel.busy:
                 self._active[channel] = None
         self.stats.sends += self._settings.sends_per_turn - budget

@@ -99,13 +99,16 @@ class Log:
         return bool(self._saved)
 
     def append(self, rooms: tuple[str, ...], event: Logged) -> None:
-        """Number an event (the number becomes its offset) and keep it."""
+        """Number an event (the number becomes its offset) and keep it.
+
+        One that cannot be encoded raises what the encoder raises, and is not numbered.
+        """
         if event.volatile:
             return
         event.offset = self._offset(self._next, event)
+        entry = event.json
         self._next += 1
         self._last_seq = event.seq or self._last_seq
-        entry = event.json
         self._entries.append((rooms, entry, event.seq))
         self._bytes += len(entry)
         while self._bytes > self._limit:
@@ -129,6 +132,14 @@ class Log:
         """The arguments of an event that the log told again; its place is no more in the buffer."""
         event.offset = self._offset(0, event)
         return event.json
+
+    def forget(self) -> None:
+        """Something was not told to everybody: who is not here now starts afresh."""
+        self._entries.clear()
+        self._bytes = 0
+        self._unlogged = self._next
+        self._first = self._next = self._next + 1
+        self._saved.clear()
 
     def save(self, pid: str, saved: Saved) -> None:
         """Remember a lost socket."""

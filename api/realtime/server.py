@@ -153,7 +153,8 @@ class RealtimeServer:
             principal = await stream_principal(self, request)
         except Refused as refused:
             body = encode_json({"error": refused.code})
-            await respond(send, 401, body, b"application/json")
+            status, more = (503, [(b"retry-after", b"5")]) if refused.passing else (401, [])
+            await respond(send, status, body, b"application/json", more)
             return
         stream = Stream(self, principal, self._settings.ping_interval)
         sock, leftover = takeover()

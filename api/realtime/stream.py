@@ -26,7 +26,7 @@ from api.realtime.questions import FORBIDDEN, INTERNAL, NO_TOKEN, Refused, answe
 from api.realtime.recovery import same_permissions
 from api.realtime.timers import NEVER_SLOT
 from api.realtime.transports import NEVER, Handshake, Link
-from api.realtime.websocket import BAD_DATA, BINARY, PING_FRAME, POLICY, frame
+from api.realtime.websocket import BAD_DATA, BINARY, PING_FRAME, POLICY, TRY_AGAIN, frame
 from storage.event_log import EventPage
 
 log = logging.getLogger(__name__)
@@ -225,7 +225,7 @@ class Stream:
             if not same_permissions(fresh, self._who):
                 self.end("ERR_SESSION_CHANGED")
         except Refused as refused:
-            self.end(refused.code)
+            self.end(refused.code, TRY_AGAIN if refused.passing else POLICY)
 
     async def _subscribe(self, since: int | None) -> dict[str, object]:
         """Tell the log at the client's pace; then join, hold what comes, tell the log's rest, and

@@ -1,9 +1,13 @@
 """One wheel for the timers of all sockets: thousands of heartbeats cost one sleeping task."""
 
+import logging
 from collections.abc import Iterator
 from typing import Protocol
 
+log = logging.getLogger(__name__)
+
 NEVER_SLOT = -1
+_AGAIN = 5.0  # seconds after a defect
 _ROUNDING = 1e-6  # of a step: `next_at` divided by the step may come out just below its slot
 
 
@@ -50,9 +54,18 @@ class Wheel:
                 if item.wake_slot != self._slot:
                     continue
                 item.wake_slot = NEVER_SLOT
-                self.schedule(item, item.tick(now))
+                self.schedule(item, _ticked(item, now))
                 yield
 
     def next_at(self) -> float:
         """When the next bucket is due."""
         return (self._slot + 1) * self._step
+
+
+def _ticked(item: Timed, now: float) -> float:
+    """When the item is due again; a defect in it is told, and stops no other's clock."""
+    try:
+        return item.tick(now)
+    except Exception:
+        log.exception("a timer broke")
+        return now + _AGAIN
