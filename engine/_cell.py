@@ -177,7 +177,7 @@ class Cell:
     kind: "Kind"
     actor: Actor | None
     queue: deque[Item] | None  # None: idle
-    single: Item | None  # not None: all there is in the mailbox, and `queue` is SINGLE
+    single: Any  # an Item: all there is in the mailbox, and `queue` is SINGLE; or None
     extra: Extra | None
     worker: "Worker | None"  # resident: its own; pooled: while a handler waits
     bucket: "Bucket | None"  # where the passivation sweep will find it

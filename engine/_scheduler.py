@@ -140,8 +140,9 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
             else:
                 actor, queue, kind = cell.actor, cell.queue, cell.kind
                 plain = kind.plain
-                item: Any = cell.single
-                if item is not None:
+                single = cell.single
+                item: Any = single
+                if single is not None:
                     cell.single = None
                     todo = 1
                 elif queue:

@@ -60,7 +60,7 @@ class Setback:
 
     def count_poison(self, item: "Item") -> int:
         """How often an equal command has crashed this address; 0 if its asker needs no answer."""
-        if item.__class__ is Turn:
+        if isinstance(item, Turn):
             if item.settled:
                 return 0
             item = item.command
