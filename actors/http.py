@@ -113,10 +113,6 @@ class HttpClient:
         self._breakers: OrderedDict[_Circuit, Breaker] = OrderedDict()
         self._breakers_of_companies: OrderedDict[_Circuit, Breaker] = OrderedDict()
 
-    def is_configured(self, url: str) -> bool:
-        """Whether `url` is on one of the configured origins."""
-        return origin_of(url) in self._origins
-
     async def call(
         self,
         request: HttpRequest,

@@ -1,6 +1,5 @@
 """The running parts of one server, as endpoints see them; put together in `api/app.py` alone."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,4 +54,3 @@ class Parts:
     """Of companies: an import holds a worker thread and connections for minutes."""
 
     marks: Bookmarks = field(default_factory=Bookmarks)
-    users_changed: Callable[[int, int], None] = lambda company_id, user_id: None

@@ -108,24 +108,8 @@ class CampaignSetting(TenantRow, frozen=True, kw_only=True, rename="camel"):
     value: str
 
 
-class CampaignShipping(TenantRow, frozen=True, kw_only=True, rename="camel"):
-    """One receiver of a campaign; `delivered_at` None: not sent yet."""
-
-    campaign_id: int
-    item_id: int | None = field(name="contactId")
-    number: str
-    message: str
-    confirmation_message: str
-    confirmation: bool | None
-    job_id: str | None
-    confirmation_requested_at: datetime | None
-    confirmed_at: datetime | None
-    delivered_at: datetime | None
-
-
 rows: Final = Repo(campaigns, Campaign, campaigns.c.created_at.desc(), search=("name",))
 settings: Final = Repo(campaign_settings, CampaignSetting, campaign_settings.c.key)
-shippings: Final = Repo(campaign_shippings, CampaignShipping)
 
 
 async def set_setting(tx: Tx, company_id: CompanyId, key: str, value: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from msgspec import field
 
-from storage.ids import ContactId, DepartmentId, UserId
+from storage.ids import DepartmentId, UserId
 from storage.metadata import belongs_to, flag, number, owner, reference, refers_to, string
 from storage.plain_rows import TenantRow, tenant_table
 from storage.repo import Repo
@@ -62,14 +62,4 @@ class Chatbot(TenantRow, frozen=True, kw_only=True, rename="camel"):
     close_ticket: bool
 
 
-class ChatbotDialog(TenantRow, frozen=True, kw_only=True, rename="camel"):
-    """Where a contact stands in the tree."""
-
-    awaiting: int
-    contact_id: ContactId
-    department_id: DepartmentId | None = field(name="queueId")
-    chatbot_id: int | None
-
-
 rows: Final = Repo(chatbots, Chatbot, search=("name",))
-dialogs: Final = Repo(chatbot_dialogs, ChatbotDialog)

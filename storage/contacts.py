@@ -134,16 +134,6 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-class ContactAlias(msgspec.Struct, frozen=True, kw_only=True):
-    """One name (phone, LID, jid, page-scoped id) by which a channel knows a contact."""
-
-    company_id: CompanyId
-    channel: str
-    alias: str
-    contact_id: ContactId
-    created_at: datetime
-
-
 class CustomField(msgspec.Struct, frozen=True, kw_only=True):
     """A free name and value on a contact."""
 
@@ -154,15 +144,6 @@ class CustomField(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     created_at: datetime
     updated_at: datetime
-
-
-class Wallet(msgspec.Struct, frozen=True, kw_only=True):
-    """The user whose customer a contact is."""
-
-    company_id: CompanyId
-    contact_id: ContactId
-    user_id: UserId
-    created_at: datetime
 
 
 class ContactPatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,5 @@
 """What the owner of a contact's tickets remembers, in one round trip; and the rows it looks up."""
 
-from datetime import datetime
-
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -157,13 +155,6 @@ BY_KEY = prepared(
         outbox.c.idempotency_key == sa.bindparam("key", type_=sa.Text),
     )
 )
-RECEIVED = prepared(
-    sa.select(sa.func.max(messages.c.sent_at)).where(
-        _of_contact(messages),
-        messages.c.connection_id == sa.bindparam("connection_id", type_=sa.BigInteger),
-        messages.c.from_me.is_(False),
-    )
-)
 
 
 async def load_conversations(
@@ -253,16 +244,3 @@ async def message_by_key(
 ) -> Message | None:
     """The message that was sent under an idempotency key, or None."""
     return await database.first(BY_KEY, company_id=company_id, key=key, into=Message)
-
-
-async def last_received(
-    database: Database | Tx,
-    company_id: CompanyId,
-    contact_id: ContactId,
-    connection_id: ConnectionId,
-) -> datetime | None:
-    """When the contact last wrote on a connection, by the provider's clock; None: never."""
-    found: datetime | None = await database.value(
-        RECEIVED, company_id=company_id, contact_id=contact_id, connection_id=connection_id
-    )
-    return found

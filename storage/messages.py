@@ -148,19 +148,6 @@ _PERIOD: Final = prepared(
     .order_by(_t.created_at, _t.id)
     .limit(sa.bindparam("most", type_=sa.BigInteger))
 )
-_UNREAD: Final = prepared(
-    sa.select(_t.id)
-    .where(
-        _OF_COMPANY,
-        _t.ticket_id == sa.bindparam("ticket", type_=sa.BigInteger),
-        _t.from_me.is_(False),
-        _t.read.is_(False),
-    )
-    .order_by(_t.id.desc())
-    .limit(sa.bindparam("most", type_=sa.BigInteger))
-)
-
-
 LOOKED_BACK: Final = 50
 """Messages of a conversation among which the contact's newest is looked for."""
 
@@ -225,11 +212,3 @@ async def of_period(
     return await database.all(
         _PERIOD, into=Message, company=company_id, start=start, end=end, most=most
     )
-
-
-async def unread_ids(
-    database: Statements, company_id: CompanyId, ticket_id: TicketId, *, most: int
-) -> list[MessageId]:
-    """The contact's newest messages in a ticket that no agent has read, newest first."""
-    rows = await database.rows(_UNREAD, company=company_id, ticket=ticket_id, most=most)
-    return [MessageId(row[0]) for row in rows]

@@ -1,4 +1,4 @@
-"""SQLAlchemy Core to asyncpg: statements compiled once per shape to `$n` SQL, and keyset pages.
+"""SQLAlchemy Core to asyncpg: statements compiled once per shape to `$n` SQL.
 
 Core is the one truth about tables; its own engine layers cost ten times the query, so statements
 are compiled here and run by the driver directly.
@@ -15,7 +15,6 @@ from sqlalchemy.sql import Executable, visitors
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement
-from sqlalchemy.sql.operators import desc_op
 
 from storage.bridge import AsyncpgConnection
 from storage.records import constructor
@@ -237,42 +236,3 @@ def rows_affected(tag: str) -> int:
     """Read the row count off a command tag; 0 for commands that count nothing."""
     count = tag.rpartition(" ")[2]
     return int(count) if count.isdigit() else 0
-
-
-def keyset(
-    statement: sa.Select[Any],
-    *order: ColumnElement[Any],
-    after: Sequence[object] | None = None,
-    limit: int,
-) -> sa.Select[Any]:
-    """Order, limit and start behind the last row of the page before.
-
-    Args:
-        statement: the rows without ORDER BY and LIMIT.
-        order: NOT NULL columns, each plain or `.desc()`, that together are unique.
-        after: the values of those columns in the last row seen; None for the first page.
-        limit: most rows returned.
-    """
-    page = statement.order_by(*order).limit(limit)
-    return page if after is None else page.where(_behind(order, after))
-
-
-def _behind(order: Sequence[ColumnElement[Any]], after: Sequence[object]) -> ColumnElement[bool]:
-    columns = [_column(part) for part in order]
-    values = [sa.literal(v, c.type) for (c, _), v in zip(columns, after, strict=True)]
-    directions = {descending for _, descending in columns}
-    if len(directions) == 1:  # one row comparison: an index range scan
-        row, bound_row = sa.tuple_(*(c for c, _ in columns)), sa.tuple_(*values)
-        return row < bound_row if directions.pop() else row > bound_row
-    steps: list[ColumnElement[bool]] = []
-    for place, (column, descending) in enumerate(columns):
-        value = values[place]
-        equal = [c == v for (c, _), v in zip(columns[:place], values[:place], strict=True)]
-        steps.append(sa.and_(*equal, column < value if descending else column > value))
-    return sa.or_(*steps)
-
-
-def _column(part: ColumnElement[Any]) -> tuple[ColumnElement[Any], bool]:
-    if isinstance(part, sa.UnaryExpression):
-        return part.element, part.modifier is desc_op
-    return part, False

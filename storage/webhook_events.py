@@ -1,13 +1,11 @@
 """Webhook events: raw deliveries that could not be parsed or belong to nobody, kept for people."""
 
-from datetime import datetime
 from typing import Final
 
-import msgspec
 import sqlalchemy as sa
 
 from storage.database import Database
-from storage.ids import CompanyId, ConnectionId, WebhookEventId
+from storage.ids import CompanyId, ConnectionId
 from storage.metadata import at, document, metadata, reference, string
 from storage.sql import prepared
 
@@ -25,19 +23,6 @@ webhook_events = sa.Table(
     sa.Index(None, "company_id"),
     sa.Index(None, "received_at"),
 )
-
-
-class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A raw delivery. `company_id` is None when no company could be told from the URL."""
-
-    id: WebhookEventId
-    company_id: CompanyId | None
-    connection_id: ConnectionId | None
-    source: str
-    reason: str
-    headers: dict[str, str] | None
-    body: bytes
-    received_at: datetime
 
 
 _KEEP: Final = prepared(

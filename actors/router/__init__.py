@@ -12,4 +12,3 @@ from actors.router.commands import MergeContacts as MergeContacts
 from actors.router.commands import NewContact as NewContact
 from actors.router.commands import RouterCommand as RouterCommand
 from actors.router.commands import UpdateContact as UpdateContact
-from actors.router.commands import router_address as router_address

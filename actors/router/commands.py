@@ -15,11 +15,6 @@ from storage.views import ContactView
 R_co = TypeVar("R_co", covariant=True)
 
 
-def router_address(company_id: CompanyId) -> Address:
-    """Where a company's inbound conversations are told apart."""
-    return Address("router", company_id)
-
-
 class RouterCommand(Command[R_co], frozen=True, kw_only=True):
     """A command to the router of a company."""
 

@@ -11,4 +11,3 @@ from actors.sessions.commands import ShowComposing as ShowComposing
 from actors.sessions.commands import StartSession as StartSession
 from actors.sessions.commands import StatusesApplied as StatusesApplied
 from actors.sessions.commands import StopSession as StopSession
-from actors.sessions.commands import session_address as session_address

@@ -14,11 +14,6 @@ from storage.views import ConnectionView
 R_co = TypeVar("R_co", covariant=True)
 
 
-def session_address(company_id: CompanyId, connection_id: ConnectionId) -> Address:
-    """Where the sends and delivery reports of a connection are handled."""
-    return Address("session", (company_id, connection_id))
-
-
 class SessionCommand(Command[R_co], frozen=True, kw_only=True):
     """A command to the session of a connection."""
 

@@ -120,20 +120,6 @@ def accept(
     )
 
 
-def return_to_queue(
-    company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId, by: UserId | None
-) -> UpdateTicket:
-    """The ticket waits again, without an owner."""
-    return UpdateTicket(
-        company_id=company_id,
-        contact_id=contact_id,
-        ticket_id=ticket_id,
-        by=by,
-        status="pending",
-        user_id=None,
-    )
-
-
 def close(
     company_id: CompanyId,
     contact_id: ContactId,

@@ -37,18 +37,6 @@ async def test_a_message_comes_back_as_it_was_stored(database: Database) -> None
     assert (message.ack, message.read, message.from_me, message.seq) == (0, False, False, 0)
 
 
-async def test_unread_are_the_newest_of_the_contact_only(database: Database) -> None:
-    place = await found(database, "one")
-    ticket = await put_ticket(database, place)
-    old = await put_message(database, place, ticket.id)
-    new = await put_message(database, place, ticket.id)
-    await put_message(database, place, ticket.id, from_me=True)
-    await put_message(database, place, ticket.id, read=True)
-    company_id = place.company_id
-    assert await messages.unread_ids(database, company_id, ticket.id, most=9) == [new.id, old.id]
-    assert await messages.unread_ids(database, company_id, ticket.id, most=1) == [new.id]
-
-
 async def test_the_newest_received_is_the_contacts_on_that_connection_and_not_too_old(
     database: Database,
 ) -> None:

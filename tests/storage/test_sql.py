@@ -1,7 +1,7 @@
-"""Compiling Core, decoding rows, keyset pages."""
+"""Compiling Core, decoding rows."""
 
 import enum
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Literal, NewType
 
 import msgspec
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from storage.database import Database
 from storage.records import constructor, converter
-from storage.sql import bound, keyset, prepared, rows_affected
+from storage.sql import bound, prepared, rows_affected
 
 metadata = sa.MetaData()
 things = sa.Table(
@@ -206,26 +206,3 @@ async def test_any_json_survives_the_round_trip(database: Database) -> None:
     for value in values:
         await database.execute(sa.update(things).values(meta=value))
         assert (await database.one(sa.select(things.c.meta), into=Box)).meta == value
-
-
-@pytest.mark.parametrize("newest_first", [True, False])
-@pytest.mark.parametrize("same_direction", [True, False])
-async def test_keyset_pages_show_every_row_once_in_order(
-    database: Database, newest_first: bool, same_direction: bool
-) -> None:
-    await database.execute(CREATE)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    for number in range(11):
-        row = {"id": number, "kind": "big", "at": start + timedelta(days=number // 3)}
-        await database.execute(sa.insert(things).values(**row))
-    at = things.c.at.desc() if newest_first else things.c.at
-    id_ = things.c.id.desc() if newest_first is same_direction else things.c.id
-    base = sa.select(things.c.id, things.c.at)
-    seen: list[int] = []
-    after: tuple[object, object] | None = None
-    while page := await database.rows(keyset(base, at, id_, after=after, limit=4)):
-        seen += [row["id"] for row in page]
-        after = (page[-1]["at"], page[-1]["id"])
-    wanted = [row["id"] for row in await database.rows(base.order_by(at, id_))]
-    assert seen == wanted
-    assert len(seen) == 11

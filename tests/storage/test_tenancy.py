@@ -41,7 +41,6 @@ async def test_reads_of_another_companys_rows_find_nothing(database: Database) -
             await read
     assert await users.find(database, me, theirs.agent.id) is None
     assert await users.department_ids(database, me, theirs.agent.id) == ()
-    assert await messages.unread_ids(database, me, ticket.id, most=10) == []
     assert await tickets.contacts_with(database, me, "pending") == []
 
 
