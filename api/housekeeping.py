@@ -17,6 +17,8 @@ TEXTS_EVERY = 5.0
 REQUESTS_KEPT = timedelta(hours=48)
 SESSIONS_KEPT = timedelta(days=30)
 MAILS_KEPT = timedelta(days=30)
+TOLD_KEPT = timedelta(days=30)
+"""A provider repeats what was not answered for a week."""
 
 
 async def keep_house(settings: Settings, database: Database) -> None:
@@ -35,8 +37,15 @@ async def clean_up(settings: Settings, database: Database, now: datetime) -> Non
     requests = await retention.forget_requests(database, now - REQUESTS_KEPT)
     sessions = await retention.forget_sessions(database, now - SESSIONS_KEPT)
     letters = await retention.forget_mails(database, now - MAILS_KEPT)
-    if requests or sessions or letters:
-        log.info("forgot %s requests, %s sessions, %s letters", requests, sessions, letters)
+    told = await retention.forget_told(database, now - TOLD_KEPT)
+    if requests or sessions or letters or told:
+        log.info(
+            "forgot %s requests, %s sessions, %s letters, %s reports and raw deliveries",
+            requests,
+            sessions,
+            letters,
+            told,
+        )
 
 
 async def keep_searchable(database: Database) -> None:
