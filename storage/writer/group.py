@@ -186,7 +186,7 @@ async def open_writer(
     publisher: Publisher | None = None,
     limits: Limits | None = None,
 ) -> AsyncGenerator[GroupWriter]:
-    """Write under `owner` for the length of the block: one lane per shard it holds.
+    """Installation-wide: write under `owner` for the length of the block, one lane per shard.
 
     `publisher` receives committed events on the trio thread; by default the database's own.
     Leaving the block takes no more units, waits up to ten seconds for the queued ones, and refuses

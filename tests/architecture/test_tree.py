@@ -91,17 +91,58 @@ INSTALLATION_WIDE = {
 def test_every_repository_function_takes_the_company() -> None:
     """First argument a database or transaction: the second is the company, by name and type."""
     missing: list[str] = []
-    for path in (ROOT / "storage").glob("*.py"):
+    for path in modules("storage"):
         for function in functions(path):
             arguments = [a.arg for a in function.args.args + function.args.kwonlyargs]
-            if not arguments or arguments[0] not in {"tx", "database"}:
+            if not isinstance(function, ast.AsyncFunctionDef) or not arguments:
+                continue
+            if arguments[0] not in {"tx", "database", "source"}:
                 continue
             doc = ast.get_docstring(function) or ""
             if "company_id" in arguments or "Installation-wide" in doc:
                 continue
             if function.name not in INSTALLATION_WIDE and not function.name.startswith("_"):
                 missing.append(f"{path.name}:{function.name}")
-    assert not missing, "take company_id, or say 'Installation-wide' and why in the docstring"
+    hint = "take company_id, or say 'Installation-wide' and why in the docstring"
+    assert not missing, f"{hint}: {missing}"
+
+
+COMPOSES_SQL = {
+    **dict.fromkeys(
+        (
+            "storage/json_rows.py",
+            "storage/mails.py",
+            "storage/outbox_queue.py",
+            "storage/retention.py",
+            "storage/tickets.py",
+        ),
+        "constants of this program, which the planner must see",
+    ),
+    "storage/event_partitions.py": "names and bounds of partitions, which come from the clock",
+    "storage/writer/session.py": "a shard's number, an epoch and a batch id, in one round trip",
+}
+
+
+def is_composed(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.attr in {"format", "join"}
+    return isinstance(node, ast.JoinedStr | ast.BinOp)
+
+
+def test_no_sql_is_composed_where_it_is_run() -> None:
+    """Values always travel as parameters; what else is put together is named above, and why."""
+    runs = {"text", "literal_column", "execute", "fetch", "fetchrow", "fetchval", "prepare"}
+    found = {
+        str(path.relative_to(ROOT))
+        for path in modules("actors", "api", "storage")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in runs
+        and node.args
+        and is_composed(node.args[0])
+    }
+    assert found == COMPOSES_SQL.keys()
 
 
 def test_wire_names_are_written_in_one_place() -> None:
