@@ -132,6 +132,37 @@ async def test_an_index_whose_build_was_cut_off_is_built_again(dsn: str) -> None
     assert await _run(dsn) == whole
 
 
+async def test_answers_with_a_cookie_in_the_clear_are_forgotten_and_their_keys_stay_used(
+    dsn: str,
+) -> None:
+    answer = (
+        "INSERT INTO idempotency_keys (company_id, user_id, key, request_digest, state, status,"
+    )
+    answer += " headers, reply) SELECT 1, 1, {}, ''::bytea, 'done', 200, '{}'::jsonb, 'x'::bytea"
+    await _run(
+        dsn,
+        *_down("0016"),
+        "INSERT INTO companies (id, name) VALUES (1, 'a')",
+        "INSERT INTO users (company_id, id, email, password_hash) VALUES (1, 1, 'a@a.test', '-')",
+        answer.format("'told ' || n", '{"set-cookie": "jrt=x"}')
+        + " FROM generate_series(1, 1001) n",
+        answer.format("'other'", '{"content-type": "x"}'),
+    )
+    await upgrade(dsn)
+    async with open_bridge() as bridge:
+        connection = await bridge.call(connect, dsn)
+        found = await bridge.call(
+            connection.fetch,
+            "SELECT left(key, 4) AS key, state, status, reply, headers::text, count(*) AS n"
+            " FROM idempotency_keys GROUP BY 1, 2, 3, 4, 5 ORDER BY 1",
+        )
+        await bridge.call(connection.close)
+    assert [tuple(row) for row in found] == [
+        ("othe", "done", 200, b"x", '{"content-type": "x"}', 1),
+        ("told", "done", None, None, None, 1001),
+    ]
+
+
 def test_no_table_is_declared_that_the_list_of_tables_does_not_load() -> None:
     for module in pkgutil.walk_packages(storage.__path__, "storage."):
         importlib.import_module(module.name)
