@@ -8,6 +8,7 @@ from api.realtime.backend_log import BackendLog
 from api.realtime.channel import Channel
 from api.realtime.namespaces import Connection, Socket
 from api.realtime.ports import RealtimePorts
+from api.realtime.withdrawals import Withdrawals
 from storage.ids import CompanyId
 
 
@@ -15,7 +16,7 @@ class Host(Protocol):
     """What the rules need from the server around them."""
 
     ports: RealtimePorts
-    withdrawals: int
+    withdrawals: Withdrawals
     backend_log: BackendLog
 
     def channel(self, company_id: CompanyId) -> Channel:
@@ -31,6 +32,10 @@ class Host(Protocol):
 
     def arrived(self, socket: Socket) -> None:
         """A socket is in its rooms."""
+
+    def crowded(self, principal: Principal) -> bool:
+        """Whether this user has as many sockets as one may have."""
+        ...
 
     def departed(self, socket: Socket, reason: str) -> None:
         """A socket left; its rooms are still known."""

@@ -20,6 +20,7 @@ from api.realtime.questions import (
     FORBIDDEN,
     INTERNAL,
     NO_TOKEN,
+    OVERLOADED,
     PATIENCE,
     Refused,
     answer,
@@ -91,11 +92,13 @@ class Inbound:
         auth: dict[str, Any],
     ) -> None:
         try:
-            seen = self._host.withdrawals
+            seen = self._host.withdrawals.count
             principal = await self._principal(connection.handshake, company_id, auth)
             self._host.supersede(auth.get("pid"), namespace, principal)
             again = await self._reread(namespace, principal, auth)
             principal = await as_of_now(self._host, principal, seen)
+            if self._host.crowded(principal):
+                raise Refused(OVERLOADED)
             if not connection.session.closed:
                 self._admit(connection, namespace, dialect, principal, auth, again)
         except Refused as refused:
@@ -328,8 +331,11 @@ class Inbound:
 
     def disconnected(self, socket: Socket, reason: str) -> None:
         """Forget the socket, or keep its place for a while."""
-        if socket.channel is not None:
+        if socket.channel is None:
+            return
+        try:
             self._host.departed(socket, reason)
+        finally:
             _placed(socket)[1].leave_all(socket)
 
     def ended(self, connection: Connection, reason: str) -> None:

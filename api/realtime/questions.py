@@ -16,6 +16,7 @@ FORBIDDEN: Final = "ERR_NO_PERMISSION"
 NO_TOKEN: Final = "ERR_SESSION_EXPIRED"  # the family's words for: log in
 EXPIRED: Final = "ERR_SESSION_EXPIRED"
 INTERNAL: Final = "ERR_INTERNAL"
+OVERLOADED: Final = "ERR_OVERLOADED"
 PATIENCE: Final = 10.0
 """Seconds for which a client waits."""
 
@@ -33,14 +34,14 @@ class Refused(Exception):
 
 
 async def as_of_now(host: Host, principal: Principal, seen: int) -> Principal:
-    """The principal, read again while rights were withdrawn after `seen`: those who are already in
-    are found by their rooms, whoever is admitted with no further wait is as well.
+    """The principal, read again while its rights were withdrawn after `seen`: those who are already
+    in are found by their rooms, whoever is admitted with no further wait is as well.
     """
     port = host.ports.revalidate
     for _ in range(ASKS):
-        if port is None or host.withdrawals == seen:
+        if port is None or not host.withdrawals.since(principal, seen):
             return principal
-        seen = host.withdrawals
+        seen = host.withdrawals.count
         principal = await answer(port(principal))
     raise Refused(INTERNAL, passing=True)
 

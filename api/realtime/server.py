@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ import trio
 from actors.events import RecordChanged, TicketChanged, UserChanged, UserRemoved
 from api.principal import Principal
 from api.realtime import rooms
+from api.realtime.attendance import Attendance
 from api.realtime.backend_log import BackendLog
 from api.realtime.channel import Channel, Outgoing
 from api.realtime.engine_io import EngineIo, accepted_key, switching
@@ -28,7 +28,7 @@ from api.realtime.namespaces import Connection, Socket
 from api.realtime.packet import encode_json
 from api.realtime.ports import RealtimePorts
 from api.realtime.protocol import Session
-from api.realtime.questions import NO_TOKEN, Refused
+from api.realtime.questions import NO_TOKEN, OVERLOADED, Refused
 from api.realtime.reactor import Reactor
 from api.realtime.recovery import RECOVERABLE, UNNUMBERED, Log, Saved, same_permissions
 from api.realtime.rereading import outgoing
@@ -37,6 +37,7 @@ from api.realtime.stream import Stream, stream_principal
 from api.realtime.transports import Handshake
 from api.realtime.websocket import GOING_AWAY
 from api.realtime.wire import Rooms
+from api.realtime.withdrawals import EVERYBODY, Withdrawals
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
 from storage.views import TicketView
@@ -45,7 +46,6 @@ log = logging.getLogger(__name__)
 
 _HOUSEKEEPING = 1.0
 _LOST_DEPARTMENT = "department", "delete"
-_NOBODY = UserId(0)
 
 
 class RealtimeStats(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class RealtimeServer:
 
     def __init__(self, settings: RealtimeSettings, ports: RealtimePorts) -> None:
         self.ports = ports
-        self.withdrawals = 0
+        self.withdrawals = Withdrawals()
         """How often rights may have been withdrawn: who is let in meanwhile is looked at again."""
         self.backend_log = BackendLog()
         self._settings = settings
@@ -74,8 +74,7 @@ class RealtimeServer:
         self._inbound = Inbound(self)
         self._engine = EngineIo(settings, self._reactor, self._open_upper)
         self._channels: dict[CompanyId, Channel] = {}
-        self._online: Counter[tuple[CompanyId, UserId]] = Counter()
-        self._pids: dict[str, Socket] = {}
+        self._here = Attendance(settings.max_per_user)
         self._streams: dict[object, Stream] = {}
         self._nursery: trio.Nursery | None = None
         self._boot = secrets.token_urlsafe(6)
@@ -156,6 +155,16 @@ class RealtimeServer:
             status, more = (503, [(b"retry-after", b"5")]) if refused.passing else (401, [])
             await respond(send, status, body, b"application/json", more)
             return
+        if self._engine.closing or self._nursery is None:  # while the token was looked at
+            await respond(send, 503)
+            return
+        if (
+            len(self._streams_of(lambda who: who.family == principal.family))
+            >= self._settings.max_per_user
+        ):
+            body = encode_json({"error": OVERLOADED})
+            await respond(send, 429, body, b"application/json", [(b"retry-after", b"5")])
+            return
         stream = Stream(self, principal, self._settings.ping_interval)
         sock, leftover = takeover()
         client = self._reactor.adopt(sock, stream)
@@ -188,6 +197,7 @@ class RealtimeServer:
         elif isinstance(event, UserRemoved):
             self.revalidate_user(company_id, event.user_id)
         elif isinstance(event, RecordChanged) and (event.noun, event.action) == _LOST_DEPARTMENT:
+            self.withdrawals.note((company_id, EVERYBODY))
             self._revalidate(company_id, rooms.agents(company_id))
 
     def _publish(self, channel: Channel, seq: int, event: DomainEvent) -> None:
@@ -225,13 +235,9 @@ class RealtimeServer:
 
     def revoke(self, family: str) -> None:
         """Tell and drop every socket of a revoked login session."""
-        self.withdrawals += 1
-        for channel in list(self._channels.values()):
-            for member in channel.members((rooms.mainchannel(channel.company_id),)):
-                principal = member.principal
-                mine = principal is not None and principal.family == family
-                if mine and isinstance(member, Socket):
-                    dismiss(member, NO_TOKEN)
+        self.withdrawals.note(family)
+        for socket in self._here.of_family(family):
+            dismiss(socket, NO_TOKEN)
         for stream in self._streams_of(lambda who: who.family == family):
             stream.end(NO_TOKEN)
 
@@ -239,6 +245,7 @@ class RealtimeServer:
         """A user's departments, profile or flags may have changed: if they did, its sockets
         connect again and get the rooms of today; if its session is gone, they are dropped.
         """
+        self.withdrawals.note((company_id, user_id))
         self._revalidate(company_id, rooms.user(user_id), with_streams=False)
         mine = self._streams_of(lambda who: who.user_id == user_id and who.company_id == company_id)
         for stream in mine:
@@ -253,7 +260,6 @@ class RealtimeServer:
         ]
 
     def _revalidate(self, company_id: CompanyId, room: str, *, with_streams: bool = True) -> None:
-        self.withdrawals += 1
         channel = self._channels.get(company_id)
         for member in channel.members((room,)) if channel else ():
             if isinstance(member, Socket):
@@ -304,7 +310,7 @@ class RealtimeServer:
 
         A line that broke silently would else be found out by the ping timeout, long after.
         """
-        old = self._pids.get(pid) if isinstance(pid, str) else None
+        old = self._here.of_pid(pid)
         if old is None or old.principal is None or old.namespace != namespace:
             return
         if same_permissions(old.principal, principal):
@@ -316,36 +322,31 @@ class RealtimeServer:
 
     def arrived(self, socket: Socket) -> None:
         """A socket is in its rooms: its user is online."""
-        if socket.pid is not None:
-            self._pids[socket.pid] = socket
-        self._count(socket, 1)
+        principal = socket.principal
+        if principal is not None and self._here.enter(socket, principal):
+            self._presence(principal, online=True)
+
+    def crowded(self, principal: Principal) -> bool:
+        """Whether this user has as many sockets as one may have."""
+        return self._here.full(principal)
 
     def departed(self, socket: Socket, reason: str) -> None:
         """A socket left; its place is kept for a while when it may come back."""
-        self._count(socket, -1)
-        if socket.pid is not None:
-            self._pids.pop(socket.pid, None)
         channel, principal = socket.channel, socket.principal
-        if not isinstance(channel, Channel) or principal is None or channel.log is None:
-            return
-        if socket.pid is not None and reason in RECOVERABLE:
-            until = self.now() + self._settings.recovery_seconds
-            saved = Saved(socket.id, socket.namespace, dict(socket.rooms), principal, until)
-            channel.log.save(socket.pid, saved)
-
-    def _count(self, socket: Socket, step: int) -> None:
-        principal = socket.principal
         if principal is None:
             return
-        # An operator who acts as somebody does not make that person be here.
-        acting = principal.impersonator_id is not None
-        key = principal.company_id, _NOBODY if acting else principal.user_id
-        self._online[key] += step
-        if self._online[key] == 0:
-            del self._online[key]
-        changed = self._online[key] == (1 if step > 0 else 0)
-        if changed and not acting and self.ports.presence_changed is not None:
-            self.ports.presence_changed(*key, step > 0)
+        last = self._here.leave(socket, principal)
+        kept = channel.log if isinstance(channel, Channel) and reason in RECOVERABLE else None
+        if kept is not None and socket.pid is not None:
+            until = self.now() + self._settings.recovery_seconds
+            saved = Saved(socket.id, socket.namespace, dict(socket.rooms), principal, until)
+            kept.save(socket.pid, saved)
+        if last:
+            self._presence(principal, online=False)
+
+    def _presence(self, principal: Principal, *, online: bool) -> None:
+        if self.ports.presence_changed is not None:
+            self.ports.presence_changed(principal.company_id, principal.user_id, online)
 
     # -- figures ---------------------------------------------------------------------------------
 
@@ -355,7 +356,7 @@ class RealtimeServer:
         return RealtimeStats(
             companies=len(self._channels),
             sessions=len(self._engine.sessions),
-            sockets=self._online.total(),
+            sockets=self._here.total,
             websockets=reactor.clients,
             accepted=reactor.accepted,
             events=self._events,

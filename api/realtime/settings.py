@@ -10,6 +10,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     it reflects any origin and is meant for tests). An absent Origin header (not a browser) is
     always allowed; the cookie is accepted only from a listed origin. Of the newest `max_unjoined`
     sessions any number may be in no namespace yet; an older one that is in none is closed.
+    `max_per_user` counts the sockets of one login, however many people share it.
     """
 
     path: str = "/socket.io/"
@@ -22,6 +23,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     close_linger: float = 2.0
     max_unjoined: int = 4_000
     max_payload: int = 1_000_000
+    max_per_user: int = 500
     sink_bytes: int = 1 << 20
     timer_step: float = 0.25
     sends_per_turn: int = 128

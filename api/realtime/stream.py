@@ -287,7 +287,7 @@ async def stream_principal(host: Host, request: Request) -> Principal:
     token = offered_token(Handshake(request.query), {"token": given})
     if token is None:
         raise Refused(NO_TOKEN)
-    seen = host.withdrawals
+    seen = host.withdrawals.count
     principal: Principal = await answer(host.ports.authenticate(token))
     if host.seconds_left(principal) <= 0:
         raise Refused(NO_TOKEN)

@@ -3,13 +3,17 @@
 from typing import Any, cast
 
 import pytest
+import trio
 
+from actors.events import UserChanged
 from api.principal import Principal
 from api.realtime.channel import Outgoing
+from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
 from bench.load.frames import masked_text
 from storage.errors import DatabaseUnavailable
 from storage.ids import CompanyId, TicketId, UserId
+from storage.views import UserView
 from tests.api.realtime.harness import Said, World, serving
 from tests.api.realtime.raw_client import http, open_websocket, until, upgrade_request
 from tests.api.realtime.test_server import joined, say
@@ -166,3 +170,83 @@ async def test_a_stream_that_opens_while_the_database_is_away_is_told_to_come_ag
         assert b"retry-after:" in head.lower()
         _, head, _ = await http(port, request)
         assert head.startswith(b"HTTP/1.1 101 ")
+
+
+async def test_a_company_that_changes_all_the_time_keeps_nobody_elses_clients_out() -> None:
+    class Busy(World):
+        server: RealtimeServer
+
+        async def authenticate(self, token: str) -> Principal:
+            self.change()
+            return await super().authenticate(token)
+
+        async def revalidate(self, old: Principal) -> Principal:
+            self.change()
+            return await super().revalidate(old)
+
+        def change(self) -> None:
+            """Others change their users and log out while this one is let in."""
+            fields: dict[str, Any] = dict.fromkeys(UserView.__struct_fields__)
+            user = UserView(**fields | {"id": UserId(77)})
+            self.server.emit(OTHER, 1, UserChanged(company_id=OTHER, user=user))
+            self.server.emit(COMPANY, 1, UserChanged(company_id=COMPANY, user=user))
+            self.server.revoke("family-77")
+
+    world = Busy()
+    async with serving(world) as (server, port):
+        world.server = server
+        await joined(port)
+        assert server.stats().sockets == 1
+
+
+STREAM = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
+
+
+async def test_one_login_does_not_take_every_stream() -> None:
+    settings = RealtimeSettings(timer_step=0.02, max_per_user=2)
+    async with serving(settings=settings) as (_, port):
+        heads = [(await http(port, STREAM))[1] for _ in range(3)]
+        assert [head.split()[1] for head in heads] == [b"101", b"101", b"429"]
+        _, head, _ = await http(port, STREAM.replace(b"token=admin", b"token=agent"))
+        assert head.split()[1] == b"101"
+
+
+async def test_a_stream_that_opens_while_the_server_goes_is_not_opened() -> None:
+    class Slow(World):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.go = trio.Event(), trio.Event()
+
+        async def authenticate(self, token: str) -> Principal:
+            self.asked.set()
+            await self.go.wait()
+            return await super().authenticate(token)
+
+    world = Slow()
+    async with serving(world) as (server, port), trio.open_nursery() as nursery:
+        heads: list[bytes] = []
+
+        async def enter() -> None:
+            heads.append((await http(port, STREAM))[1])
+
+        nursery.start_soon(enter)
+        await world.asked.wait()
+        await server.drain()
+        world.go.set()
+        await until(lambda: bool(heads))
+        assert heads[0].split()[1] == b"503"
+
+
+async def test_one_user_does_not_take_every_socket() -> None:
+    settings = RealtimeSettings(timer_step=0.02, max_per_user=3)
+    async with serving(settings=settings) as (server, port):
+        mine = [await joined(port, "agent") for _ in range(3)]
+        more = await open_websocket(port, "agent")
+        await more.say(b"40")
+        assert (
+            await more.text() == b'44{"message":"ERR_OVERLOADED","data":{"code":"ERR_OVERLOADED"}}'
+        )
+        await joined(port)  # others come in
+        await mine[0].stream.aclose()
+        await until(lambda: server.stats().sockets == 3)
+        await joined(port, "agent")

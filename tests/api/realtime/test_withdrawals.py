@@ -8,6 +8,7 @@ import trio
 from actors.events import UserRemoved
 from api.principal import Principal
 from api.realtime.server import RealtimeServer
+from api.realtime.withdrawals import EVERYBODY, Withdrawals
 from storage.ids import CompanyId, UserId
 from tests.api.realtime.harness import Said, World, principal, serving
 from tests.api.realtime.raw_client import RawClient, http, open_websocket, upgrade_request
@@ -98,6 +99,22 @@ async def test_a_session_that_ends_while_its_stream_opens_is_refused(then: Withd
             while not heads:
                 await trio.lowlevel.checkpoint()
         assert heads[0].startswith(b"HTTP/1.1 401 ")
+
+
+def test_what_is_forgotten_counts_against_everybody() -> None:
+    withdrawals, me = Withdrawals(kept=2), principal(1, family="mine")
+    seen = withdrawals.count
+    withdrawals.note((CompanyId(2), UserId(1)))
+    withdrawals.note((COMPANY, UserId(2)))
+    assert not withdrawals.since(me, seen)
+    withdrawals.note("other")
+    assert withdrawals.since(me, seen)  # the first is forgotten: it may have been mine
+    seen = withdrawals.count
+    for mine in ("mine", (COMPANY, UserId(1)), (COMPANY, EVERYBODY)):
+        withdrawals.note(mine)
+        assert withdrawals.since(me, seen)
+        seen = withdrawals.count
+        assert not withdrawals.since(me, seen)
 
 
 async def test_a_stream_ends_with_its_user_when_nobody_else_of_the_company_is_here() -> None:

@@ -1,0 +1,37 @@
+"""Whose rights may have been withdrawn while somebody is being let in."""
+
+from collections import OrderedDict
+from typing import Final
+
+from api.principal import Principal
+from storage.ids import CompanyId, UserId
+
+EVERYBODY: Final = UserId(0)
+"""Stands for all users of a company."""
+
+Whose = str | tuple[CompanyId, UserId]
+"""A login session, or a user."""
+
+
+class Withdrawals:
+    """Numbers them. The oldest are forgotten, and then count against everybody: never in favour."""
+
+    def __init__(self, kept: int = 10_000) -> None:
+        self.count = 0
+        self._kept = kept
+        self._last: OrderedDict[Whose, int] = OrderedDict()
+        self._forgotten = 0
+
+    def note(self, whose: Whose) -> None:
+        """Rights may have been withdrawn from now on."""
+        self.count += 1
+        self._last[whose] = self.count
+        self._last.move_to_end(whose)
+        if len(self._last) > self._kept:
+            _, self._forgotten = self._last.popitem(last=False)
+
+    def since(self, principal: Principal, seen: int) -> bool:
+        """Whether any of this principal's may have been, after the count was `seen`."""
+        company_id = principal.company_id
+        mine = (principal.family, (company_id, principal.user_id), (company_id, EVERYBODY))
+        return self._forgotten > seen or any(self._last.get(whose, 0) > seen for whose in mine)
