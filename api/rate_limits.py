@@ -86,8 +86,12 @@ class LoginThrottle:
     Tries are counted per network address, per account from that address, and per account over all
     addresses, and given back when they turn out right. The last count does not bind an address from
     which that account has logged in before, so that a stranger who hammers an account cannot keep
-    its owner out. The counts are in this process's memory: a restart forgets them, but not where
-    accounts are at home.
+    its owner out.
+
+    The counts are in this process's memory, on purpose. One process owns the data, so there is no
+    other to share them with, and a write per guess would let whoever guesses load the database. A
+    restart forgives one burst of each count (30 guesses of an account) and is nothing that a guesser
+    can bring about; where accounts are at home is in the database, and is not forgotten.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -146,7 +150,8 @@ def network_of(address: str) -> str:
 class PublicLimits:
     """Limits of the doors that ask for no login, so that nobody can hammer or mail-bomb by them.
 
-    They count in this process's memory: a restart opens them again.
+    They count in this process's memory, as logins are counted and for the same reasons: a restart
+    forgives one burst.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
