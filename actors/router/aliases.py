@@ -1,7 +1,7 @@
 """The names that conversations come under, and which contact each of them means."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from actors.channels.base import Conversation, Identity
 from storage.contact_book import Named
@@ -20,8 +20,28 @@ KEPT = 500_000
 
 
 def aliases_of(channel: str, identity: Identity) -> tuple[Alias, ...]:
-    """Every stable name of a person on a network."""
-    return tuple([Alias(channel, f"{kind}:{value}") for kind, value in identity.aliases()])
+    """Every stable name of a person on a network, a phone in both its spellings."""
+    names = [Alias(channel, f"{kind}:{value}") for kind, value in identity.aliases()]
+    if twin := twin_of(identity.phone):
+        names.append(Alias(channel, f"phone:{twin}"))
+    return tuple(names)
+
+
+def twin_of(number: str) -> str:
+    """The other spelling of a Brazilian mobile's number: without its ninth digit, or with it; else "".
+
+    Mobiles got a 9 before their eight digits (Anatel, resolution 553 of 2010); WhatsApp tells many
+    of them without it still, while people type it. Landlines begin with 2 to 5 and have none.
+    """
+    if not number.startswith("55") or len(number) not in (12, 13):
+        return ""
+    area, rest = number[:4], number[4:]
+    if len(rest) == 8:
+        return f"{area}9{rest}" if rest[0] in _MOBILE else ""
+    return f"{area}{rest[1:]}" if rest[0] == "9" and rest[1] in _MOBILE else ""
+
+
+_MOBILE: Final = frozenset("6789")
 
 
 def names_of(channel: str, conversation: Conversation) -> tuple[Alias, ...]:
@@ -49,14 +69,15 @@ def number_of(identity: Identity) -> str:
 
 
 def number_names(channel: str, number: str, *, is_group: bool) -> tuple[Alias, ...]:
-    """The name under which a number that somebody typed will come in."""
+    """The names under which a number that somebody typed may come in."""
     if is_group:
         kind = "group"
     elif channel != "whatsapp":
         kind = "scoped_id"
     else:
         kind = "phone" if number.isdigit() else "bsuid"
-    return (Alias(channel, f"{kind}:{number}"),)
+    twin = twin_of(number) if kind == "phone" else ""
+    return tuple([Alias(channel, f"{kind}:{spelling}") for spelling in (number, twin) if spelling])
 
 
 class Known:

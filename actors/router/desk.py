@@ -73,14 +73,19 @@ class ContactDesk:
             )
             for new in command.contacts
         }
+        first = _first_spellings(people)
         for _ in range(TRIES):
             known = await self._known(people)
-            missing = [new for number, new in people.items() if number not in known]
+            missing = [
+                people[number] for number in dict.fromkeys(first.values()) if number not in known
+            ]
             try:
                 made = await self._book.create_all(missing)
             except Duplicate:
                 continue
-            return Imported(contact_ids=known | made, created=len(made))
+            ids = known | made
+            contact_ids = {number: ids.get(number) or ids[first[number]] for number in people}
+            return Imported(contact_ids=contact_ids, created=len(made))
         raise DatabaseUnavailable(UNSETTLED)
 
     async def _known(self, people: Mapping[str, NewContact]) -> dict[str, ContactId]:
@@ -131,3 +136,14 @@ class ContactDesk:
             raise UnknownContact(str(command.winner if winner is None else command.loser))
         await self._naming.merge(winner.id, loser.id)
         return await self._book.view(winner)
+
+
+def _first_spellings(people: Mapping[str, NewContact]) -> dict[str, str]:
+    """Each number's first spelling among them, mostly itself: whoever comes in two is one person."""
+    first: dict[str, str] = {}
+    seen: dict[Alias, str] = {}
+    for number, new in people.items():
+        names = number_names(new.channel, number, is_group=new.is_group)
+        first[number] = next((seen[name] for name in names if name in seen), number)
+        seen.update(dict.fromkeys(names, first[number]))
+    return first

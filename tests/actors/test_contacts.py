@@ -11,10 +11,12 @@ from actors.router import (
     CustomField,
     DeleteContact,
     EnsureContact,
+    ImportContacts,
     MergeContacts,
     NewContact,
     UpdateContact,
 )
+from actors.router.aliases import twin_of
 from actors.tickets import rules_merge
 from actors.tickets.commands import CreateTicket, Delivered, SendMessage, UpdateTicket
 from storage.contacts import ContactPatch
@@ -210,6 +212,48 @@ async def test_a_contact_and_its_fields_are_stored_at_once_or_not_at_all(
         with pytest.raises(Poisoned):
             await world.system.ask(command)
         assert await world.value("SELECT count(*) FROM contacts") == 0
+
+
+async def test_a_mobile_is_one_contact_with_the_ninth_digit_and_without(
+    database: Database,
+) -> None:
+    async with open_world(database) as world:
+        typed = NewContact(name="Zoe", number="55 11 98888-7777")
+        zoe = await world.system.ask(CreateContact(company_id=ONE, contact=typed))
+        await world.say("551188887777", "hi")
+        assert await world.value("SELECT count(*) FROM contacts") == 1
+        assert await world.value(f"SELECT count(*) FROM messages WHERE contact_id = {zoe.id}") == 1
+        await world.say("552177776666", "hello")
+        other = NewContact(name="Bia", number="5521977776666")
+        with pytest.raises(DuplicatedContact):
+            await world.system.ask(CreateContact(company_id=ONE, contact=other))
+        found = await world.system.ask(EnsureContact(company_id=ONE, contact=other))
+        assert found.id == await world.contact_of("552177776666")
+        landline = NewContact(name="Office", number="551138887777")
+        assert await world.system.ask(CreateContact(company_id=ONE, contact=landline))
+        assert await world.value("SELECT count(*) FROM contacts") == 3
+        numbers = ("553199990000", "5531999990000", "5511988887777", "551188887777")
+        people = tuple(NewContact(name=number, number=number) for number in numbers)
+        taken = await world.system.ask(ImportContacts(company_id=ONE, contacts=people))
+        assert (taken.created, len(set(taken.contact_ids.values()))) == (1, 2)
+        assert taken.contact_ids["5511988887777"] == taken.contact_ids["551188887777"] == zoe.id
+        assert taken.contact_ids.keys() == set(numbers)
+
+
+@pytest.mark.parametrize(
+    ("number", "twin"),
+    [
+        ("5511988887777", "551188887777"),
+        ("551188887777", "5511988887777"),
+        ("551138887777", ""),  # a landline
+        ("5511938887777", ""),
+        ("12025550123", ""),
+        ("551199998888777", ""),
+        ("5511", ""),
+    ],
+)
+def test_a_brazilian_mobile_has_two_spellings(number: str, twin: str) -> None:
+    assert twin_of(number) == twin
 
 
 async def test_people_merge_two_contacts(database: Database) -> None:
