@@ -3,8 +3,15 @@
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from actors.router import CreateContact, CustomField, DeleteContact, NewContact, UpdateContact
-from api.endpoint import Ctx, Id, Page, Routes, Short, Text
+from actors.router import (
+    CreateContact,
+    CustomField,
+    DeleteContact,
+    MergeContacts,
+    NewContact,
+    UpdateContact,
+)
+from api.endpoint import Ctx, Id, Page, Routes, Short, Text, admin
 from api.errors import Detail, Invalid
 from storage import contact_lists
 from storage.contact_lists import ContactFilter, ContactRows
@@ -66,6 +73,12 @@ class Blocking(msgspec.Struct):
     """Whether a contact may write to us."""
 
     active: bool = True
+
+
+class Merging(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The contact that turned out to be the same person."""
+
+    contact_id: Id
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -161,6 +174,18 @@ async def toggle_bot(ctx: Ctx, contact_id: ContactId) -> ContactView:
     """Switch bots off for a contact, or on again."""
     contact = await show(ctx, contact_id)
     return await _patched(ctx, contact_id, ContactPatch(disable_bot=not contact.disable_bot))
+
+
+@routes.post("/{contact_id}/merge", guard=admin, strict=True)
+async def merge(ctx: Ctx, contact_id: ContactId, body: Merging) -> ContactView:
+    """Make another contact part of this one, with its names, tickets, messages, notes and tags.
+
+    Where both have an active ticket on a connection, the older one is closed.
+    """
+    loser = ContactId(body.contact_id)
+    command = MergeContacts(company_id=ctx.company_id, winner=contact_id, loser=loser)
+    await ctx.parts.system.ask(command)
+    return await show(ctx, contact_id)
 
 
 @routes.delete("/{contact_id}")

@@ -20,6 +20,7 @@ BODIES: dict[str, Callable[[Company], Any]] = {
     "messages.react": lambda c: {"type": "👍"},
     "messages.react_there": lambda c: {"type": "❤️"},
     "contacts.update": lambda c: {"name": "Renamed"},
+    "contacts.merge": lambda c: {"contactId": c.rows["spare_contact_id"]},
     "contacts.block": lambda c: {"active": False},
     "connections.create": lambda c: {"name": "Another"},
     "connections.update": lambda c: {"name": "Renamed"},
@@ -72,6 +73,7 @@ TABLES = ("contact_files", "mailing_lists")
 
 LAST = (
     "tickets.remove",
+    "contacts.merge",
     "contacts.remove",
     "departments.remove",
     "connections.stop",

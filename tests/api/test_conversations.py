@@ -175,6 +175,26 @@ async def test_contacts_are_created_changed_and_deleted_through_their_owner(worl
     assert (await world.call("GET", path, token=world.a.user)).status == 404
 
 
+async def test_two_contacts_that_are_one_person_are_merged_by_an_admin(world: World):
+    a = world.a
+    twin = {"name": "Twin", "number": "5511977776666"}
+    loser = (await world.call("POST", "/contacts", twin, token=a.admin)).json()["id"]
+    note = {"note": "likes tea", "contactId": loser}
+    await world.call("POST", "/ticket-notes", note, token=a.admin)
+    path, body = f"/contacts/{a.contact_id}/merge", {"contactId": loser}
+    assert (await world.call("POST", path, body, token=a.user)).status == 403
+    foreign = await world.call("POST", path, {"contactId": world.b.contact_id}, token=a.admin)
+    assert (foreign.status, foreign.json()["error"]) == (404, "ERR_NO_CONTACT_FOUND")
+    merged = await world.call("POST", path, body, token=a.admin)
+    assert (merged.status, merged.json()["id"]) == (200, a.contact_id)
+    assert (await world.call("GET", f"/contacts/{loser}", token=a.admin)).status == 404
+    notes = await world.call(
+        "GET", "/ticket-notes/list", token=a.admin, query=f"contactId={a.contact_id}"
+    )
+    assert [row["note"] for row in notes.json()] == ["likes tea"]
+    assert (await world.call("POST", path, body, token=a.admin)).status == 404
+
+
 async def test_close_all_closes_what_the_caller_may_close(world: World):
     await world.receive(world.a, "5511977770001", "hi")
     done = await world.call("POST", "/tickets/closeAll", {"status": "pending"}, token=world.a.admin)

@@ -48,6 +48,7 @@ BODIES = {
     "tickets.close_all": lambda c: {"status": "open"},
     "messages.send": lambda c: {"body": "hi"},
     "messages.edit": lambda c: {"body": "hi"},
+    "contacts.merge": lambda c: {"contactId": c.contact_id},
     "contacts.create": lambda c: {"name": "New", "number": "5511999990000"},
     "forwards.forward": lambda c: {"messageId": c.message_id, "contactId": c.contact_id},
     "forwards.forward_there": lambda c: {"messageId": c.message_id, "contactId": c.contact_id},

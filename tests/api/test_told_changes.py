@@ -62,6 +62,7 @@ TOLD: dict[str, str] = {
     "contact_files.import_one": "company-{c}-contact:create:contact",
     "contact_files.import_phone": "company-{c}-contact:reload:count",
     "contact_files.import_there": "company-{c}-contact:reload:count",
+    "contacts.merge": "company-{c}-contact:delete:contactId",
     "contacts.block": "company-{c}-contact:update:contact",
     "contacts.toggle_audio": "company-{c}-contact:update:contact",
     "contacts.toggle_bot": "company-{c}-contact:update:contact",
