@@ -154,6 +154,11 @@ class Channel:
             del member.rooms[room]
             self._remove(member, room)
 
+    def quit(self, member: Member, room: str) -> None:
+        """Leave a room however often it was joined."""
+        if member.rooms.pop(room, None) is not None:
+            self._remove(member, room)
+
     def thin_out(self, room: str, may_stay: Callable[[Principal], bool]) -> list[Member]:
         """Take those out of a room who may not be there any more, also those who are away.
 

@@ -180,6 +180,10 @@ class Client:
             self._loop.overflowed()
             self.lost("client reads too slowly")
 
+    def allow(self, size: int) -> None:
+        """Take messages of up to `size` bytes from now on."""
+        self._parser.limit = size
+
     # -- in --------------------------------------------------------------------------------------
 
     def read(self) -> bytes:

@@ -9,6 +9,7 @@ import trio
 
 from api.principal import Principal
 from api.realtime import rooms
+from api.realtime.arguments import offered_token, reference_of, status_of
 from api.realtime.backend_log import EVENT, said
 from api.realtime.channel import ROOT, Channel
 from api.realtime.host import Host
@@ -35,19 +36,7 @@ from storage.ids import CompanyId, TicketId
 log = logging.getLogger(__name__)
 
 INVALID_NAMESPACE: Final = "Invalid namespace"
-_MAX_REFERENCE: Final = 64
-_MAX_TOKEN: Final = 4096
 _READERS: Final = 4
-
-
-def offered_token(handshake: Handshake, auth: dict[str, Any]) -> str | None:
-    """The token of a CONNECT: its auth object first, then the query; `Bearer ` is dropped."""
-    for offered in (auth.get("token"), handshake.query.get("token")):
-        if isinstance(offered, str):
-            token = offered.removeprefix("Bearer ").strip()
-            if token and token not in ("undefined", "null") and len(token) <= _MAX_TOKEN:
-                return token
-    return None
 
 
 class Inbound:
@@ -177,6 +166,8 @@ class Inbound:
             for room, count in restored[0].rooms.items():
                 channel.join(socket, room)
                 socket.rooms[room] = count
+                if room.isdecimal():
+                    self._know(socket, room, room)
             channel.replay(socket, restored[1])
             if rooms.BACKEND_LOG in socket.rooms:
                 host.backend_log.watch(channel)
@@ -196,7 +187,7 @@ class Inbound:
             react(socket, args, ack_id)
 
     def _join_ticket(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        reference = _reference(args)
+        reference = reference_of(args)
         if reference is None:
             socket.acknowledge(ack_id, "ERR_NO_TICKET_FOUND")
             return
@@ -214,8 +205,7 @@ class Inbound:
                 return
             room = rooms.ticket(ticket_id)
             channel.join(socket, room)
-            if reference != room:
-                socket.aliases = {**(socket.aliases or {}), reference: room}
+            self._know(socket, reference, room)
             socket.acknowledge(ack_id)
         except Refused as refused:
             socket.acknowledge(ack_id, refused.code)
@@ -223,6 +213,11 @@ class Inbound:
                 socket.connection.session.close("not now", code=TRY_AGAIN)
         finally:
             socket.connection.release()
+
+    def _know(self, socket: Socket, reference: str, room: str) -> None:
+        too_many = socket.know(reference, room)
+        if too_many is not None:
+            _placed(socket)[1].quit(socket, too_many)
 
     async def _visible(
         self, principal: Principal, channel: Channel, reference: str
@@ -238,7 +233,7 @@ class Inbound:
         raise Refused(INTERNAL, passing=True)
 
     def _leave_ticket(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        reference = _reference(args)
+        reference = reference_of(args)
         if reference is not None:
             room = (socket.aliases or {}).get(reference, reference)
             if room.isdecimal():
@@ -252,10 +247,10 @@ class Inbound:
         self._leave(socket, rooms.notification_rooms(_placed(socket)[0]), ack_id)
 
     def _join_tickets(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        self._join(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
+        self._join(socket, rooms.ticket_rooms(_placed(socket)[0], status_of(args)), ack_id)
 
     def _leave_tickets(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
-        self._leave(socket, rooms.ticket_rooms(_placed(socket)[0], _status(args)), ack_id)
+        self._leave(socket, rooms.ticket_rooms(_placed(socket)[0], status_of(args)), ack_id)
 
     def _presence(self, socket: Socket, args: list[Any], ack_id: int | None) -> None:
         """The agent types or records, or paused: for that networks have no word, what they show ends.
@@ -263,7 +258,7 @@ class Inbound:
         Nothing waits for it, and joins and messages go on meanwhile.
         """
         given = args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
-        reference = _reference([None, given.get("ticketId")])
+        reference = reference_of([None, given.get("ticketId")])
         show = self._host.ports.show_composing
         if reference is None:
             socket.acknowledge(ack_id, "ERR_NO_TICKET_FOUND")
@@ -376,17 +371,3 @@ def _placed(socket: Socket) -> tuple[Principal, Channel]:
         msg = "the socket was not admitted"
         raise TypeError(msg)
     return principal, channel
-
-
-def _reference(args: list[Any]) -> str | None:
-    """A ticket id or uuid as clients write it; None for what is certainly no ticket."""
-    given = args[1] if len(args) > 1 else None
-    if isinstance(given, int) and not isinstance(given, bool) and given > 0:
-        return str(given)
-    if not isinstance(given, str) or not 0 < len(given) <= _MAX_REFERENCE:
-        return None
-    return None if given in ("undefined", "null", "NaN") else given
-
-
-def _status(args: list[Any]) -> str:
-    return args[1] if len(args) > 1 and isinstance(args[1], str) else ""

@@ -19,6 +19,7 @@ from api.realtime.transports import NEVER, Handshake, Link
 
 log = logging.getLogger(__name__)
 _MAX_HELD = 256
+_MOST_KNOWN = 1_000
 
 
 class Application(Protocol):
@@ -86,7 +87,7 @@ class Socket:
         self.channel: Sender | None = None  # the fan-out of its company, set by whoever joins it
         self.dialect = 0  # index of the channel's encoding that this socket reads
         self.rooms: dict[str, int] = {}
-        self.aliases: dict[str, str] | None = None  # ticket uuid -> its room
+        self.aliases: dict[str, str] | None = None  # tickets as the client names them -> rooms
         self._acks: dict[int, Callable[..., None]] | None = None
         self._next_ack = 0
 
@@ -124,6 +125,18 @@ class Socket:
     def disconnect(self, reason: str = "server namespace disconnect") -> None:
         """Leave the namespace: the client is told and does not come back by itself."""
         self.connection.leave(self, reason)
+
+    def know(self, reference: str, room: str) -> str | None:
+        """Keep by which name the client knows a ticket's room; of too many, a room to leave."""
+        known = self.aliases
+        if known is None:
+            known = self.aliases = {}
+        known.pop(reference, None)
+        known[reference] = room
+        if len(known) <= _MOST_KNOWN:
+            return None
+        gone = known.pop(next(iter(known)))
+        return None if gone in known.values() else gone
 
     def acked(self, ack_id: int | None, args: list[Any]) -> None:
         """Route a client's answer; late and unknown ones are ignored."""
@@ -263,7 +276,9 @@ class Connection:
             self._held = deque()
         self._held.append((data, binary))
         self._held_bytes += len(data)
-        if len(self._held) > _MAX_HELD or self._held_bytes > self._settings.max_payload:
+        settings = self._settings
+        most = settings.max_payload if self.sockets else settings.first_payload
+        if len(self._held) > _MAX_HELD or self._held_bytes > most:
             msg = "too many packets before the answer"
             raise PacketError(msg)
 
@@ -288,6 +303,7 @@ class Connection:
         """Answer a CONNECT: the client is in. The reply goes out before anything else."""
         socket = Socket(self, namespace, socket_id)
         self.sockets[namespace] = socket
+        self.session.come_in()
         socket.pid = pid
         reply = {"sid": socket_id} if pid is None else {"sid": socket_id, "pid": pid}
         self.session.send(codec.encode(codec.CONNECT, namespace, reply))

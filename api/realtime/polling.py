@@ -75,7 +75,9 @@ async def serve_post(
         return
     session.posting = True
     try:
-        body = await _read_body(request, receive, settings.max_payload)
+        joined = session.upper.joined
+        most = settings.max_payload if joined else settings.first_payload
+        body = await _read_body(request, receive, most)
     finally:
         session.posting = False
     if body is None:

@@ -98,6 +98,11 @@ class Session:
         self.link = link
         link.write(frame(self.open_packet(upgrades=False)))
 
+    def come_in(self) -> None:
+        """Somebody is in a namespace: it may say more than a first word."""
+        if self.link is not None:
+            self.link.allow(self._settings.max_payload)
+
     # -- polling ---------------------------------------------------------------------------------
 
     def poll(self, poll: Poll) -> bool:
@@ -190,6 +195,8 @@ class Session:
             return
         self._release_poll()
         self.link = link
+        if self.upper.joined:
+            self.come_in()
         if self._pong_by:  # a ping under way on the old transport may not kill the session
             self._pong_by = 0.0
             self._ping_at = self._clock() + self._settings.ping_interval

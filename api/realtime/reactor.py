@@ -63,7 +63,7 @@ class Reactor:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._settings.socket_send_buffer)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = Client(sock, self, receiver, self._settings.max_payload)
+        client = Client(sock, self, receiver, self._settings.first_payload)
         self._clients[client.fd] = client
         self._epoll.register(client.fd, _IN)
         self.stats.clients = len(self._clients)

@@ -9,6 +9,7 @@ all of it. Public source: the Socket.IO documentation of the feature.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -19,6 +20,9 @@ RECOVERABLE = ("transport close", "transport error", "ping timeout", "server shu
 
 UNNUMBERED: Final = 0
 """The number of what every company is told and none has in its log: only the buffer has it."""
+
+MOST_AWAITED: Final = 5_000
+"""So many lost sockets of one company may come back."""
 
 LONGEST: Final = 1_000
 """So many events are read again for one client; after more of them a fresh start is cheaper."""
@@ -65,25 +69,30 @@ class Saved(msgspec.Struct, frozen=True):
 class Log:
     """The last events of one company, bounded in bytes, and its sockets that may come back.
 
-    `boot` tells this process's offsets from those of an earlier one.
+    `boot` tells this process's offsets from those of an earlier one. `age` is for how many seconds an
+    event can be missing to somebody who may still come back: who is here has had it by then.
     """
 
     __slots__ = (
+        "_age",
         "_boot",
         "_bytes",
         "_entries",
         "_first",
         "_last_seq",
         "_limit",
+        "_marks",
         "_next",
         "_saved",
         "_trimmed_seq",
         "_unlogged",
     )
 
-    def __init__(self, boot: str, limit: int) -> None:
+    def __init__(self, boot: str, limit: int, age: float = inf) -> None:
         self._boot = boot
         self._limit = limit
+        self._age = age
+        self._marks: deque[tuple[float, int]] = deque()  # what the next number was, and when
         self._entries: deque[tuple[tuple[str, ...], bytes, int]] = deque()
         self._bytes = 0
         self._first = 1  # number of the oldest entry
@@ -111,7 +120,11 @@ class Log:
         self._last_seq = event.seq or self._last_seq
         self._entries.append((rooms, entry, event.seq))
         self._bytes += len(entry)
-        while self._bytes > self._limit:
+        self._trim(self._first)
+
+    def _trim(self, first: int) -> None:
+        """Let go of the oldest: those with a number below `first`, and what is over the limit."""
+        while self._entries and (self._first < first or self._bytes > self._limit):
             _, gone, seq = self._entries.popleft()
             self._bytes -= len(gone)
             if seq == UNNUMBERED:
@@ -142,8 +155,10 @@ class Log:
         self._saved.clear()
 
     def save(self, pid: str, saved: Saved) -> None:
-        """Remember a lost socket."""
+        """Remember a lost socket; of too many the one lost first has to start afresh."""
         self._saved[pid] = saved
+        if len(self._saved) > MOST_AWAITED:
+            del self._saved[next(iter(self._saved))]
 
     def thin_out(self, room: str, may_stay: Callable[[Principal], bool]) -> None:
         """Those who lost the right to a room while they were away get a fresh start."""
@@ -151,10 +166,20 @@ class Log:
             if room in saved.rooms and not may_stay(saved.principal):
                 del self._saved[pid]
 
-    def expire(self, now: float) -> None:
-        """Forget who did not come back in time."""
+    def expire(self, now: float, limit: int | None = None) -> None:
+        """Forget who did not come back in time, and events that are too old for anybody else.
+
+        To be called from time to time; `limit` is how many bytes may be kept from here on.
+        """
         for pid in [pid for pid, saved in self._saved.items() if saved.until <= now]:
             del self._saved[pid]
+        self._limit = self._limit if limit is None else limit
+        marks = self._marks
+        if self._entries and (not marks or now - marks[-1][0] >= self._age / 10):
+            marks.append((now, self._next))
+        while marks and now - marks[0][0] > self._age:
+            self._trim(marks.popleft()[1])
+        self._trim(self._first)
 
     def gap(
         self, pid: str, offset: str, namespace: str, principal: Principal, now: float

@@ -115,12 +115,17 @@ class RealtimeServer:
     async def _housekeep(self) -> None:
         while True:
             await trio.sleep(_HOUSEKEEPING)
-            now = self.now()
+            now, limit = self.now(), self._share()
             for channel in list(self._channels.values()):
                 if channel.log is not None:
-                    channel.log.expire(now)
+                    channel.log.expire(now, limit)
                 if channel.empty:
                     del self._channels[channel.company_id]
+
+    def _share(self) -> int:
+        """How many bytes of events one company keeps for those who come back."""
+        settings = self._settings
+        return min(settings.recovery_bytes, settings.recovery_total // max(len(self._channels), 1))
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -168,6 +173,7 @@ class RealtimeServer:
         stream = Stream(self, principal, self._settings.ping_interval)
         sock, leftover = takeover()
         client = self._reactor.adopt(sock, stream)
+        client.allow(self._settings.max_payload)
         client.write(switching(accept))
         stream.open(client)
         self._streams[stream] = stream
@@ -273,7 +279,9 @@ class RealtimeServer:
         """The company's channel, made when it is missing."""
         channel = self._channels.get(company_id)
         if channel is None:
-            kept = Log(self._boot, self._settings.recovery_bytes)
+            settings = self._settings
+            age = settings.recovery_seconds + settings.ping_interval + settings.ping_timeout
+            kept = Log(self._boot, self._share(), age)
             channel = Channel(
                 company_id,
                 kept if self._settings.recovery_seconds > 0 else None,

@@ -15,11 +15,11 @@ from msgspec import Meta
 
 from api.principal import Principal
 from api.realtime import rooms
+from api.realtime.arguments import offered_token
 from api.realtime.channel import STREAM_JSON, STREAM_MSGPACK, Channel, Outgoing
 from api.realtime.client import Client
 from api.realtime.handshake import Request
 from api.realtime.host import Host
-from api.realtime.inbound import offered_token
 from api.realtime.packet import Parts
 from api.realtime.ports import CommandRefused, EventsSince
 from api.realtime.questions import FORBIDDEN, INTERNAL, NO_TOKEN, Refused, answer, as_of_now
@@ -31,6 +31,7 @@ from storage.event_log import EventPage
 
 log = logging.getLogger(__name__)
 _MAX_WAITING: Final = 256
+_MAX_BYTES: Final = 4_000_000
 _MAX_HELD: Final = 10_000
 _PAGE: Final = 500
 _AFTER_ALL: Final = 2**53 - 1
@@ -71,8 +72,9 @@ class Stream:
         self._host = host
         self._client: Client | None = None
         self._channel: Channel | None = None
-        self._lanes: dict[str, deque[Order]] = {}
+        self._lanes: dict[str, deque[tuple[Order, int]]] = {}
         self._waiting = 0
+        self._waiting_bytes = 0
         self._held: list[Outgoing] | None = None
         self._replayed = 0
         self._heard = True
@@ -96,16 +98,18 @@ class Stream:
             link.close(BAD_DATA, "not a command")
             self._gone()
             return
-        if self._waiting >= _MAX_WAITING:
+        full = self._waiting >= _MAX_WAITING or self._waiting_bytes + len(data) > _MAX_BYTES
+        if self._waiting and full:
             self._say({"id": order.id, "error": "ERR_OVERLOADED"})
             return
         self._waiting += 1
+        self._waiting_bytes += len(data)
         lane = self._lanes.get(order.lane)
         if lane is None:
-            self._lanes[order.lane] = deque((order,))
+            self._lanes[order.lane] = deque(((order, len(data)),))
             self._host.spawn(self._work, order.lane)
         else:
-            lane.append(order)
+            lane.append((order, len(data)))
 
     def ponged(self) -> None:
         """The client is alive."""
@@ -186,8 +190,10 @@ class Stream:
         lane = self._lanes[name]
         try:
             while lane:
-                self._say(await self._reply(lane.popleft()))
+                order, size = lane.popleft()
+                self._say(await self._reply(order))
                 self._waiting -= 1
+                self._waiting_bytes -= size
         finally:
             del self._lanes[name]
 

@@ -37,6 +37,9 @@ class Link(Protocol):
     def flush(self) -> None:
         """Send what `out` holds, as far as the peer takes it."""
 
+    def allow(self, size: int) -> None:
+        """Take messages of up to `size` bytes from now on."""
+
     def catch_up(self) -> None:
         """Take what the peer has said by now, without waiting for its turn, and answer it."""
 

@@ -59,11 +59,11 @@ def close_frame(code: int, reason: str = "") -> bytes:
 class Parser:
     """Turns received bytes into messages and control frames; holds at most one message."""
 
-    __slots__ = ("_fragments", "_limit", "_need", "_opcode", "_rest", "_size")
+    __slots__ = ("_fragments", "_need", "_opcode", "_rest", "_size", "limit")
 
     def __init__(self, limit: int) -> None:
         """`limit`: the biggest message in bytes, checked on the header, before buffering."""
-        self._limit = limit
+        self.limit = limit
         self._rest: bytearray | None = None  # the start of a frame, until `_need` bytes are there
         self._need = 0
         self._fragments: list[bytes] | None = None
@@ -128,7 +128,7 @@ class Parser:
             return
         if opcode > BINARY or (opcode == CONTINUATION) == (self._fragments is None):
             raise FrameError(PROTOCOL_ERROR, "bad opcode")
-        if size + (self._size if self._fragments is not None else 0) > self._limit:
+        if size + (self._size if self._fragments is not None else 0) > self.limit:
             raise FrameError(TOO_BIG, "message is too big")
 
     def _join(self, first: int, payload: bytes) -> bytes | None:

@@ -39,6 +39,9 @@ class FakeLink:
     def flush(self) -> None:
         self.out.clear()
 
+    def allow(self, size: int) -> None:
+        self.allowed = size
+
     def catch_up(self) -> None:
         pass
 

@@ -2,21 +2,23 @@
 
 from typing import Any, cast
 
+import msgspec
 import pytest
 import trio
 
 from actors.events import UserChanged
 from api.principal import Principal
 from api.realtime.channel import Outgoing
+from api.realtime.recovery import MOST_AWAITED, Gap, Log, Saved
 from api.realtime.server import RealtimeServer
 from api.realtime.settings import RealtimeSettings
 from bench.load.frames import masked_text
 from storage.errors import DatabaseUnavailable
 from storage.ids import CompanyId, TicketId, UserId
 from storage.views import UserView
-from tests.api.realtime.harness import Said, World, serving
-from tests.api.realtime.raw_client import http, open_websocket, until, upgrade_request
-from tests.api.realtime.test_server import joined, say
+from tests.api.realtime.harness import Said, World, principal, serving
+from tests.api.realtime.raw_client import RawClient, http, open_websocket, until, upgrade_request
+from tests.api.realtime.test_server import joined, opened, say
 
 COMPANY, OTHER = CompanyId(1), CompanyId(2)
 
@@ -250,3 +252,124 @@ async def test_one_user_does_not_take_every_socket() -> None:
         await mine[0].stream.aclose()
         await until(lambda: server.stats().sockets == 3)
         await joined(port, "agent")
+
+
+def framed(text: bytes) -> bytes:
+    """A client's frame of any size, under a mask of zeros."""
+    return b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text
+
+
+async def test_who_has_not_come_in_may_say_little() -> None:
+    async with serving() as (_, port):
+        client = await open_websocket(port)
+        await client.stream.send_all(framed(b"4" + b"0" * 100_000)[:50])
+        assert await client.close_code() == 1009
+        sid = await opened(port)
+        post = (
+            f"POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: test\r\n"
+            "Content-Length: 100000\r\n\r\n"
+        )
+        _, head, _ = await http(port, post.encode())
+        assert head.startswith(b"HTTP/1.1 413 ")
+        good = await joined(port)
+        await good.stream.send_all(framed(b'421["unknown","' + b"x" * 100_000 + b'"]'))
+        await good.say(b'422["joinTickets","open"]')
+        assert await good.text() == b"432[]"
+
+
+async def test_names_and_rooms_of_tickets_do_not_grow_without_end() -> None:
+    async with serving() as (server, port):
+        client = await joined(port)
+        [socket] = next(iter(server._engine.sessions.values())).upper.sockets.values()  # type: ignore[attr-defined]
+        for number in range(2_500):
+            await client.say(b'42["joinChatBox","%020d"]' % number)
+            if number % 100 == 99:
+                await client.say(b'421["leaveTickets","open"]')
+                while await client.text() != b"431[]":
+                    pass
+        assert len(socket.aliases) <= 1_000
+        await client.say(b'421["joinChatBox","%020d"]' % 2_499)  # the newest are known
+        while await client.text() != b"431[]":
+            pass
+        say(server, 1, "7")
+        assert b'"seq":1' in await client.text()
+
+
+async def test_commands_that_wait_are_bounded_in_bytes() -> None:
+    started, go = trio.Event(), trio.Event()
+
+    async def run(*_: object) -> object:
+        started.set()
+        await go.wait()
+        return None
+
+    class Slow(World):
+        def ports(self, **changes: Any) -> Any:
+            return super().ports(run_command=run, **changes)
+
+    async with serving(Slow()) as (_, port):
+        request = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
+        stream, _, rest = await http(port, request)
+        client = RawClient(stream, rest)
+        big = "x" * 900_000
+        for number in range(10):
+            order = {"id": number, "do": "sendMessage", "with": {"ticketId": 7, "body": big}}
+            await client.stream.send_all(framed(msgspec.json.encode(order)))
+        refused = [msgspec.json.decode(await client.text()) for _ in range(6)]
+        assert {reply["error"] for reply in refused} == {"ERR_OVERLOADED"}
+        go.set()
+        done = [msgspec.json.decode(await client.text()) for _ in range(4)]
+        assert [reply["id"] for reply in done] == [0, 1, 2, 3]
+        await client.say(b'{"id":99,"do":"sendMessage","with":{"ticketId":7}}')
+        assert msgspec.json.decode(await client.text())["id"] == 99
+
+
+async def test_what_is_kept_for_those_who_come_back_is_shared_by_all_companies() -> None:
+    settings = RealtimeSettings(timer_step=0.02, recovery_bytes=50_000, recovery_total=40_000)
+    async with serving(settings=settings) as (server, port):
+        await joined(port)
+        await joined(port, "stranger")
+        for seq in range(1, 40):
+            say(server, seq, "user-1", size=1_000)
+            say(server, seq, "user-9", company=2, size=1_000)
+        logs = [server.channel(company).log for company in (COMPANY, OTHER)]
+        await until(lambda: all(log and 15_000 < log._bytes <= 20_000 for log in logs))
+
+
+class Told:
+    """An event as a log keeps it."""
+
+    volatile = False
+    ends = True
+    offset = ""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.json = b"x" * 100
+
+
+def test_what_nobody_can_be_missing_any_more_is_let_go() -> None:
+    log, me = Log("boot", 1 << 20, age=100.0), principal(1)
+    for second in range(500):
+        log.expire(float(second))
+        log.append(("user-1",), Told(second + 1))
+        assert log._bytes <= 100 * 112
+    log.save("pid", Saved("sid", "/", {"user-1": 1}, me, until=600.0))
+    assert log.gap("pid", "boot.300.300", "/", me, 500.0) == Gap(300, 500)  # the event log has it
+    found = log.restore("pid", "boot.450.450", "/", me, 500.0)
+    assert found is not None
+    assert len(found[1]) == 50
+    log.expire(1_000.0)
+    log.expire(1_200.0)
+    assert (log._bytes, log.awaited) == (0, False)
+    log.append(("user-1",), Told(501))
+    assert log.here() == "boot.501.501"
+
+
+def test_of_too_many_lost_sockets_the_first_start_afresh() -> None:
+    log = Log("boot", 1 << 20)
+    for number in range(MOST_AWAITED + 10):
+        log.save(str(number), Saved("sid", "/", {}, principal(1), until=10.0))
+    assert len(log._saved) == MOST_AWAITED
+    assert "9" not in log._saved
+    assert "10" in log._saved
