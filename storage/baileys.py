@@ -1,14 +1,9 @@
 """What a WhatsApp Web session knew of contacts and chats, kept per connection."""
 
-from typing import Any, Final
-
 import sqlalchemy as sa
-from msgspec import field
 
-from storage.ids import ConnectionId
 from storage.metadata import belongs_to, document, owner
-from storage.plain_rows import TenantRow, tenant_table
-from storage.repo import Repo
+from storage.plain_rows import tenant_table
 
 baileys = tenant_table(
     "baileys",
@@ -18,14 +13,3 @@ baileys = tenant_table(
     belongs_to("connection_id", "connections"),
     sa.UniqueConstraint("company_id", "connection_id"),
 )
-
-
-class Baileys(TenantRow, frozen=True, kw_only=True, rename="camel"):
-    """One session's lists."""
-
-    connection_id: ConnectionId = field(name="whatsappId")
-    contacts: list[Any] | None
-    chats: list[Any] | None
-
-
-rows: Final = Repo(baileys, Baileys)

@@ -77,17 +77,6 @@ async def park(
 
 
 _t = dead_letters.c
-_KEEP: Final = prepared(
-    sa.insert(dead_letters)
-    .values(
-        company_id=sa.bindparam("company", type_=sa.BigInteger),
-        address=sa.bindparam("to", type_=sa.Text),
-        kind=sa.bindparam("what", type_=sa.Text),
-        error=sa.bindparam("why", type_=sa.Text),
-        payload=sa.bindparam("raw", type_=sa.LargeBinary),
-    )
-    .returning(_t.id)
-)
 _WAITING: Final = prepared(
     sa.select(dead_letters)
     .where(
@@ -105,22 +94,6 @@ _REPLAYED: Final = prepared(
     )
     .values(replayed_at=sa.func.now())
 )
-
-
-async def keep(
-    database: Statements,
-    company_id: CompanyId | None,
-    *,
-    address: str,
-    kind: str,
-    error: str,
-    payload: bytes,
-) -> DeadLetterId:
-    """Park one input, raw, with what refused it."""
-    kept: int = await database.value(
-        _KEEP, company=company_id, to=address, what=kind, why=error, raw=payload
-    )
-    return DeadLetterId(kept)
 
 
 async def waiting(

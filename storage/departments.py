@@ -25,7 +25,6 @@ from storage.metadata import (
     string,
 )
 from storage.repo import Repo, assigned
-from storage.search import by_name
 
 departments = sa.Table(
     "departments",
@@ -98,12 +97,7 @@ class DepartmentPatch(msgspec.Struct, frozen=True, kw_only=True):
     media_name: str | UnsetType | None = UNSET
 
 
-_repo: Final = Repo(departments, Department, departments.c.position, by_name(departments.c.name))
-
-
-async def all_of(source: Statements, company_id: CompanyId) -> list[Department]:
-    """Every department of the company in menu order."""
-    return await _repo.all_of(source, company_id)
+_repo: Final = Repo(departments, Department)
 
 
 async def get(source: Statements, company_id: CompanyId, department_id: DepartmentId) -> Department:

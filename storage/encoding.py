@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from storage.array_literals import array_literal
 from storage.column_types import Check, ColumnType, refuse
 
-_NONE = type(None)
 _ROW_COST = 64
 _VALUE_COST = 16
 

@@ -61,23 +61,6 @@ class QueueIntegration(TenantRow, frozen=True, kw_only=True, rename="camel"):
     typebot_restarted: str = field(name="typebotRestartMessage")
 
 
-class Integration(TenantRow, frozen=True, kw_only=True, rename="camel"):
-    """A system that the company logs in to."""
-
-    type: str
-    name: str
-    project_name: str
-    json_content: str
-    is_active: bool
-    url: str = field(name="urlN8N")
-    language: str
-    token: str
-    phone: str = field(name="foneContact")
-    login: str = field(name="userLogin")
-    password: str = field(name="passLogin")
-    initial_month: int = field(name="initialCurrentMonth")
-
-
 QUEUE_SECRET: Final = ("json_content",)
 queues: Final = Repo(
     queue_integrations,
@@ -85,4 +68,3 @@ queues: Final = Repo(
     by_name(queue_integrations.c.name),
     search=("name", "type"),
 )
-rows: Final = Repo(integrations, Integration, by_name(integrations.c.name), search=("name",))

@@ -67,20 +67,7 @@ class Invoice(TenantRow, frozen=True, kw_only=True, rename="camel"):
     link: str = field(name="linkInvoice")
 
 
-class Subscription(TenantRow, frozen=True, kw_only=True, rename="camel"):
-    """A company's standing order at a payment provider."""
-
-    is_active: bool
-    user_price_cents: int | None
-    connection_price_cents: int | None = field(name="whatsPriceCents")
-    last_invoice_url: str | None
-    last_plan_change: datetime | None
-    expires_at: datetime | None
-    provider_subscription_id: str | None
-
-
 rows: Final = Repo(invoices, Invoice, invoices.c.due_date.desc(), search=("detail",))
-standing: Final = Repo(subscriptions, Subscription)
 
 
 async def company_of(database: Statements, invoice_id: int) -> CompanyId:

@@ -119,14 +119,6 @@ async def all_of(database: Statements) -> list[Plan]:
     return await database.all(_ALL, into=Plan)
 
 
-async def create(database: Statements, name: str, *, users: int, connections: int) -> Plan:
-    """Installation-wide: add a plan with every feature. Raises UniqueViolation for a known name."""
-    statement = sa.insert(plans).values(
-        name=name, users=users, connections=connections, departments=connections
-    )
-    return await database.one(statement.returning(plans), into=Plan)
-
-
 async def make_room(
     tx: Tx, company_id: CompanyId, limit: Limit, *conditions: sa.ColumnElement[bool]
 ) -> None:

@@ -134,7 +134,6 @@ _add_all: Final = prepared(
     .on_conflict_do_nothing()
 )
 _of_contact: Final = Links(contact_tags, "contact_id", "tag_id")
-_of_ticket: Final = Links(ticket_tags, "ticket_id", "tag_id")
 
 
 async def create(tx: Tx, company_id: CompanyId, new: TagPatch) -> Tag:
@@ -174,13 +173,6 @@ async def of_contact(
 ) -> tuple[TagId, ...]:
     """The tags of a contact."""
     return tuple(TagId(tag) for tag in await _of_contact.of(source, company_id, contact_id))
-
-
-async def of_ticket(
-    source: Statements, company_id: CompanyId, ticket_id: TicketId
-) -> tuple[TagId, ...]:
-    """The tags of a ticket."""
-    return tuple(TagId(tag) for tag in await _of_ticket.of(source, company_id, ticket_id))
 
 
 async def set_of_contact(

@@ -208,11 +208,6 @@ async def find(source: Statements, company_id: CompanyId, user_id: UserId) -> Us
     return await _repo.find(source, company_id, user_id)
 
 
-async def all_of(source: Statements, company_id: CompanyId) -> list[User]:
-    """Every user of the company by name."""
-    return await _repo.all_of(source, company_id)
-
-
 async def page(
     source: Statements,
     company_id: CompanyId,

@@ -101,44 +101,6 @@ class UpdateTicket(TicketCommand[TicketView], frozen=True, kw_only=True):
     note: str = ""
 
 
-def accept(
-    company_id: CompanyId,
-    contact_id: ContactId,
-    ticket_id: TicketId,
-    user_id: UserId,
-    department_id: DepartmentId | UnsetType | None = UNSET,
-) -> UpdateTicket:
-    """The agent takes a waiting ticket."""
-    return UpdateTicket(
-        company_id=company_id,
-        contact_id=contact_id,
-        ticket_id=ticket_id,
-        by=user_id,
-        status="open",
-        user_id=user_id,
-        department_id=department_id,
-    )
-
-
-def close(
-    company_id: CompanyId,
-    contact_id: ContactId,
-    ticket_id: TicketId,
-    by: UserId | None,
-    *,
-    farewell: bool = True,
-) -> UpdateTicket:
-    """The conversation ends, with the closing text unless `farewell` is False."""
-    return UpdateTicket(
-        company_id=company_id,
-        contact_id=contact_id,
-        ticket_id=ticket_id,
-        by=by,
-        status="closed",
-        farewell=farewell,
-    )
-
-
 class DeleteTicket(TicketCommand[None], frozen=True, kw_only=True):
     """Deletes the ticket with its messages, trackings and logs."""
 

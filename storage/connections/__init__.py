@@ -14,7 +14,6 @@ from storage.connections.rows import create as create
 from storage.connections.rows import delete as delete
 from storage.connections.rows import department_ids as department_ids
 from storage.connections.rows import digest as digest
-from storage.connections.rows import find as find
 from storage.connections.rows import get as get
 from storage.connections.rows import read_secrets as read_secrets
 from storage.connections.rows import write_secrets as write_secrets

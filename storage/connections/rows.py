@@ -63,13 +63,6 @@ async def get(source: Statements, company_id: CompanyId, connection_id: Connecti
     return await _repo.get(source, company_id, connection_id)
 
 
-async def find(
-    source: Statements, company_id: CompanyId, connection_id: ConnectionId
-) -> Connection | None:
-    """One connection, or None."""
-    return await _repo.find(source, company_id, connection_id)
-
-
 async def department_ids(
     source: Statements, company_id: CompanyId, connection_id: ConnectionId
 ) -> tuple[DepartmentId, ...]:

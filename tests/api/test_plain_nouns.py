@@ -143,6 +143,15 @@ async def test_times_without_a_zone_are_the_companys(world: World, given: str, s
         assert (refused.status, refused.json()["details"][0]["path"]) == (400, "$.sendAt")
 
 
+async def test_departments_are_listed_in_the_order_of_the_menu(world: World):
+    for name, color, place in (("B", "#1", 2), ("C", "#2", 1), ("A", "#3", 2)):
+        body = {"name": name, "color": color, "orderQueue": place}
+        made = await world.call("POST", "/queue", body, token=world.a.admin)
+        assert made.status == 200, made
+    listed = await world.call("GET", "/queue", token=world.a.user)
+    assert [row["name"] for row in listed.json()] == ["Sales", "C", "B", "A"]
+
+
 async def test_a_row_cannot_point_at_another_companys(world: World):
     await stock(world)
     b = world.b

@@ -9,16 +9,6 @@ from storage.errors import NotFound, UniqueViolation
 from tests.storage.world import found
 
 
-async def test_departments_are_in_menu_order_then_by_name(database: Database) -> None:
-    place = await found(database, "one")
-    async with database.begin(place.company_id) as tx:
-        for name, color, position in (("B", "#1", 2), ("C", "#2", 1), ("A", "#3", 2)):
-            new = DepartmentPatch(name=name, color=color, position=position)
-            await departments.create(tx, place.company_id, new)
-    rows = await departments.all_of(database, place.company_id)
-    assert [row.name for row in rows] == ["C", "A", "B", "Support"]
-
-
 @pytest.mark.parametrize(
     ("new", "constraint"),
     [
