@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import trio
 
@@ -15,6 +16,9 @@ from storage.ids import CompanyId, ConnectionId
 
 Job = Callable[[], Awaitable[object]]
 log = logging.getLogger("api.webhooks")
+
+MOST_PARTS = 50
+"""Parts of one delivery that are kept each by itself."""
 
 
 async def accept(
@@ -32,19 +36,42 @@ async def accept(
     could not be parsed are kept raw and have no effect.
     """
     jobs: list[Job] = []
+    kept = [Part(part.cause, part.raw) for part in parsed.unparsed]
+    foreign = False
     for batch in parsed.accounts:
         door = await door_of(batch)
         if door is None:
-            jobs.append(_kept(database, source, "unknown account", raw))
+            foreign = True
             continue
-        jobs += _jobs(intake, database, batch, door, source)
-    jobs += [_kept(database, source, part.cause, part.raw) for part in parsed.unparsed]
+        jobs += _jobs(intake, batch, door)
+        kept += [
+            Part(event.kind, event.raw, door.company_id, door.connection_id)
+            for event in batch.events
+        ]
+    if foreign:
+        kept.append(Part("unknown account", raw))
+    jobs += [_kept(database, source, part) for part in _bounded(kept, raw)]
     await run_all(jobs)
 
 
-def _jobs(
-    intake: Intake, database: Database, batch: AccountBatch, door: Door, source: str
-) -> list[Job]:
+class Part(NamedTuple):
+    """What is kept raw of a delivery, and why."""
+
+    reason: str
+    raw: bytes
+    company_id: CompanyId | None = None
+    connection_id: ConnectionId | None = None
+
+
+def _bounded(kept: list[Part], raw: bytes) -> list[Part]:
+    """The parts one by one, or the whole once: a body may be made of nothing but small ones."""
+    if len(kept) <= MOST_PARTS:
+        return kept
+    companies = {part.company_id for part in kept}
+    return [Part("many parts", raw, companies.pop() if len(companies) == 1 else None)]
+
+
+def _jobs(intake: Intake, batch: AccountBatch, door: Door) -> list[Job]:
     company_id, connection_id = door.company_id, door.connection_id
     jobs: list[Job] = [
         _Bound(intake.identity, company_id, connection_id, change)
@@ -56,10 +83,6 @@ def _jobs(
     ]
     if batch.statuses:
         jobs.append(_Bound(intake.statuses, company_id, connection_id, batch.statuses))
-    jobs += [
-        _kept(database, source, event.kind, event.raw, company_id, connection_id)
-        for event in batch.events
-    ]
     return jobs
 
 
@@ -76,22 +99,15 @@ class _Bound:
         return self._fn(*self._args)
 
 
-def _kept(
-    database: Database,
-    source: str,
-    reason: str,
-    raw: bytes,
-    company_id: CompanyId | None = None,
-    connection_id: ConnectionId | None = None,
-) -> Job:
+def _kept(database: Database, source: str, part: Part) -> Job:
     async def keep() -> None:
         await webhook_events.keep(
             database,
-            company_id,
-            connection_id=connection_id,
+            part.company_id,
+            connection_id=part.connection_id,
             source=source,
-            reason=reason,
-            body=raw,
+            reason=part.reason,
+            body=part.raw,
         )
 
     return keep

@@ -158,3 +158,23 @@ async def test_guessed_addresses_do_not_push_known_doors_out(
 
     monkeypatch.setattr(connections, "by_webhook_token", asked)
     assert (await post(world, path, body, world.a.cloud_secret)).status == 200
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [
+            {"changes": [{"field": "messages", "value": {"metadata": {"phone_number_id": str(n)}}}]}
+            for n in range(1000)
+        ],
+        [
+            {"id": "1", "changes": [{"field": "account_update", "value": {"n": n}}]}
+            for n in range(1000)
+        ],
+    ],
+)
+async def test_a_delivery_of_many_small_parts_is_kept_once(world: World, entries: object):
+    body = msgspec.json.encode({"object": "whatsapp_business_account", "entry": entries})
+    path = f"/webhooks/whatsapp/{world.a.cloud_token}"
+    assert (await post(world, path, body, world.a.cloud_secret)).status == 200
+    assert await kept(world) == 1
