@@ -17,6 +17,9 @@ from storage.ids import CompanyId, ConnectionId
 Job = Callable[[], Awaitable[object]]
 log = logging.getLogger("api.webhooks")
 
+AT_ONCE = 500
+"""Conversations of one delivery that are worked on at once."""
+
 MOST_PARTS = 50
 """Parts of one delivery that are kept each by itself."""
 
@@ -114,24 +117,26 @@ def _kept(database: Database, source: str, part: Part) -> Job:
 
 
 async def run_all(jobs: list[Job]) -> None:
-    """Run every job to its end, side by side; then raise the worst failure, if any.
+    """Run every job to its end, AT_ONCE side by side; then raise the worst failure, if any.
 
     Not one cancels another: what can be committed now is, and a repetition finds it done.
     """
     failures: list[Exception] = []
+    left = iter(jobs)
 
-    async def run(job: Job) -> None:
-        try:
-            await job()
-        except Exception as error:  # noqa: BLE001 (raised below, after the others have ended)
-            failures.append(error)
+    async def work() -> None:
+        for job in left:
+            try:
+                await job()
+            except Exception as error:  # noqa: BLE001 (raised below, after the others have ended)
+                failures.append(error)
 
     if len(jobs) == 1:
-        await run(jobs[0])
+        await work()
     else:
         async with trio.open_nursery() as nursery:
-            for job in jobs:
-                nursery.start_soon(run, job)
+            for _ in range(min(len(jobs), AT_ONCE)):
+                nursery.start_soon(work)
     if failures:
         worst = max(failures, key=lambda error: problem(error).status)
         raise repeatable(worst) from worst

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 import sqlalchemy as sa
+import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.channels.whatsapp_cloud import signature, verified
-from api.webhooks import doors
+from api.webhooks import deliveries, doors
 from storage import connections
 from storage.webhook_events import webhook_events
 from tests.api.conftest import APP_SECRET, Company, World
@@ -178,3 +179,20 @@ async def test_a_delivery_of_many_small_parts_is_kept_once(world: World, entries
     path = f"/webhooks/whatsapp/{world.a.cloud_token}"
     assert (await post(world, path, body, world.a.cloud_secret)).status == 200
     assert await kept(world) == 1
+
+
+async def test_very_many_conversations_of_a_delivery_take_turns():
+    running, most, done = 0, 0, 0
+
+    async def job() -> None:
+        nonlocal running, most, done
+        running += 1
+        most = max(most, running)
+        await trio.lowlevel.checkpoint()
+        running, done = running - 1, done + 1
+        if done == 7:
+            raise ZeroDivisionError
+
+    with pytest.raises(deliveries.Unfinished):
+        await deliveries.run_all([job] * 3000)
+    assert (most, done) == (deliveries.AT_ONCE, 3000)
