@@ -111,7 +111,8 @@ class Bearers:
         """Forget cached principals of users that a committed event changed."""
         for _, event in pairs:
             if isinstance(event, UserChanged):
-                self._forget_user(event.user.id)
+                if not event.presence:  # coming and going gives and takes no right
+                    self._forget_user(event.user.id)
             elif isinstance(event, UserRemoved):
                 self._forget_user(event.user_id)
             elif isinstance(event, RecordChanged) and event.noun == "department":

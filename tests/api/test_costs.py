@@ -2,6 +2,7 @@
 
 import trio
 
+from api.presence import Presence
 from storage.founding import NewCompany, create_company
 from storage.users import NewUser
 from tests.api.conftest import PASSWORD, World
@@ -53,6 +54,18 @@ async def test_who_a_token_speaks_for_is_one_look_and_remembered(world: World):
     async with counted(world) as statements:
         assert (await world.call("GET", "/auth/me", headers={"cookie": cookie})).status == 200
     assert len(statements) == 1
+
+
+async def test_who_comes_and_goes_is_remembered_all_the_same(world: World):
+    """Sockets open and close all day, and no right changes by it."""
+    token, parts = (await world.login("user@a.test")).json()["token"], world.app.parts
+    await world.call("GET", "/auth/me", token=token)
+    await Presence(parts.database, parts.snapshots)._write(world.a.id, world.a.user_id, True)
+    shown = await world.call("GET", f"/users/{world.a.user_id}", token=world.a.admin)
+    assert shown.json()["online"]
+    async with counted(world) as statements:
+        assert (await world.call("GET", "/auth/me", token=token)).status == 200
+    assert statements == []
 
 
 async def test_logins_of_one_company_do_not_wait_for_each_other_for_ever(world: World):
