@@ -37,7 +37,7 @@ from api.realtime.stream import Stream, stream_principal
 from api.realtime.transports import Handshake
 from api.realtime.websocket import GOING_AWAY
 from api.realtime.wire import Rooms
-from api.realtime.withdrawals import EVERYBODY, Withdrawals
+from api.realtime.withdrawals import EVERYBODY, Withdrawals, sees_as
 from storage.events import DomainEvent
 from storage.ids import CompanyId, UserId
 from storage.views import TicketView
@@ -199,12 +199,16 @@ class RealtimeServer:
             self.spawn(self._tell_others, event)
         if isinstance(event, UserChanged):
             if not event.presence:
-                self.revalidate_user(company_id, event.user.id)
+                user = event.user
+                self._part_with(company_id, rooms.user(user.id), lambda who: sees_as(who, user))
+                self.revalidate_user(company_id, user.id)
         elif isinstance(event, UserRemoved):
             self.revalidate_user(company_id, event.user_id)
         elif isinstance(event, RecordChanged) and (event.noun, event.action) == _LOST_DEPARTMENT:
             self.withdrawals.note((company_id, EVERYBODY))
-            self._revalidate(company_id, rooms.agents(company_id))
+            gone = event.record_id
+            agents = rooms.agents(company_id)
+            self._part_with(company_id, agents, lambda who: gone not in who.department_ids)
 
     def _publish(self, channel: Channel, seq: int, event: DomainEvent) -> None:
         try:
@@ -252,7 +256,10 @@ class RealtimeServer:
         connect again and get the rooms of today; if its session is gone, they are dropped.
         """
         self.withdrawals.note((company_id, user_id))
-        self._revalidate(company_id, rooms.user(user_id), with_streams=False)
+        channel = self._channels.get(company_id)
+        for member in channel.members((rooms.user(user_id),)) if channel else ():
+            if isinstance(member, Socket):
+                self.spawn(self._inbound.revalidate, member)
         mine = self._streams_of(lambda who: who.user_id == user_id and who.company_id == company_id)
         for stream in mine:
             self.spawn(stream.revalidate)
@@ -265,13 +272,23 @@ class RealtimeServer:
             if stream.principal is not None and matches(stream.principal)
         ]
 
-    def _revalidate(self, company_id: CompanyId, room: str, *, with_streams: bool = True) -> None:
+    def _part_with(
+        self, company_id: CompanyId, room: str, may_stay: Callable[[Principal], bool]
+    ) -> None:
+        """End at once whoever is in a room by rights of before: a look at the database takes time,
+        and what is published meanwhile is not theirs. They hear what was published so far.
+        """
         channel = self._channels.get(company_id)
-        for member in channel.members((room,)) if channel else ():
+        if channel is None:
+            return
+        for member in channel.members((room,)):
+            if member.principal is None or may_stay(member.principal):
+                continue
+            channel.fold()
             if isinstance(member, Socket):
-                self.spawn(self._inbound.revalidate, member)
-            elif with_streams and isinstance(member, Stream):
-                self.spawn(member.revalidate)
+                member.connection.session.close("permissions changed", discard=True)
+            elif isinstance(member, Stream):
+                member.end("ERR_SESSION_CHANGED")
 
     # -- what the rules of `inbound` need --------------------------------------------------------
 

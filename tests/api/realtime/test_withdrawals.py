@@ -1,15 +1,18 @@
 """Rights that are withdrawn while somebody is being let in hold for that one too."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
 
-from actors.events import UserRemoved
+from actors.events import RecordChanged, UserChanged, UserRemoved
 from api.principal import Principal
 from api.realtime.server import RealtimeServer
 from api.realtime.withdrawals import EVERYBODY, Withdrawals
-from storage.ids import CompanyId, UserId
+from storage.ids import CompanyId, DepartmentId, UserId
+from storage.views import DepartmentView, UserView
+from storage.views.words import enable, enabled
 from tests.api.realtime.harness import Said, World, principal, serving
 from tests.api.realtime.raw_client import RawClient, http, open_websocket, upgrade_request
 
@@ -129,3 +132,88 @@ async def test_a_stream_ends_with_its_user_when_nobody_else_of_the_company_is_he
         assert b"ERR_INVALID_TOKEN" in await client.text()
         assert await client.close_code() == 1008
         await stream.aclose()
+
+
+class Unhurried(World):
+    """A world that never says what a user may today: the database is busy with others."""
+
+    async def revalidate(self, old: Principal) -> Principal:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+def changed_user(who: Principal, **fields: Any) -> UserChanged:
+    """That user was written; what is not given is as the principal has it."""
+    known = {
+        "id": who.user_id,
+        "profile": who.profile,
+        "is_super": who.is_super,
+        "all_ticket": enable(who.all_ticket),
+        "all_user_chat": enabled(who.all_user_chat),
+        "allow_group": who.allow_group,
+        "departments": tuple(department(number) for number in who.department_ids),
+    }
+    view = UserView(**(dict.fromkeys(UserView.__struct_fields__) | known | fields))
+    return UserChanged(company_id=who.company_id, user=view)
+
+
+def department(number: int) -> DepartmentView:
+    """A department of which only the id counts."""
+    known = dict.fromkeys(DepartmentView.__struct_fields__) | {"id": DepartmentId(number)}
+    return DepartmentView(**known)
+
+
+LESS = (
+    {"departments": ()},
+    {"departments": (department(6),)},
+    {"profile": "other"},
+    {"all_ticket": "enable"},
+    {"allow_group": True},
+)
+
+
+@pytest.mark.parametrize("less", LESS)
+async def test_from_the_change_of_a_user_on_its_sockets_hear_nothing_by_the_old_rights(
+    less: dict[str, Any],
+) -> None:
+    world = Unhurried()
+    async with serving(world) as (server, port):
+        socket = await open_websocket(port, "agent")
+        await socket.join()
+        await socket.say(b'427["joinTickets","pending"]')
+        assert await socket.text() == b"437[]"
+        request = upgrade_request("token=agent").replace(b"/socket.io/", b"/ws")
+        stream, _, rest = await http(port, request)
+        client = RawClient(stream, rest)
+        await client.say(b'{"id":1,"do":"subscribe"}')
+        assert b'"ok"' in await client.text()
+        who = world.tokens["agent"]
+        server.emit(COMPANY, 1, changed_user(who, name="renamed"))
+        assert b"company-1-user" in await socket.text()
+        assert b"company-1-user" in await client.text()
+        server.emit(COMPANY, 2, changed_user(who, **less))
+        say(server, 3, "queue-5-pending")
+        heard = b""
+        while (frame := await socket.frame()) is not None:
+            heard += frame[1]
+        while (frame := await client.frame()) is not None:
+            heard += frame[1]
+        assert b'"seq":2' in heard
+        assert b'"seq":3' not in heard
+        assert b"ERR_SESSION_CHANGED" in heard
+
+
+async def test_a_department_that_goes_is_heard_of_no_more_at_once() -> None:
+    async with serving(Unhurried()) as (server, port):
+        mine, others = (
+            await open_websocket(port, "agent"),
+            await open_websocket(port, "other-agent"),
+        )
+        await mine.join()
+        await others.join()
+        gone = RecordChanged(company_id=COMPANY, noun="department", action="delete", record_id=5)
+        server.emit(COMPANY, 1, gone)
+        say(server, 2, "company-1-mainchannel")
+        assert await mine.close_code() == 1000
+        assert b"company-1-queue" in await others.text()
+        assert b'"seq":2' in await others.text()
