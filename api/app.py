@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import resource
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
         presence = Presence(database, snapshots)
         commands = StreamCommands()
         realtime = RealtimeServer(
-            RealtimeSettings(origins=tuple(settings.origins)),
+            RealtimeSettings(origins=tuple(settings.origins), max_websockets=_room_for_sockets()),
             realtime_ports(database, auth.bearers, presence.changed, commands.run),
         )
         auth.bearers.on_revoked(realtime.revoke)
@@ -213,6 +214,12 @@ async def _load(settings: Settings, database: Database, company_id: CompanyId) -
     frontend = settings.frontend_urls[0] if settings.frontend_urls else settings.public_url
     urls = PublicUrls(backend=settings.public_url, frontend=frontend.rstrip("/"))
     return await load_snapshot(database, company_id, urls=urls)
+
+
+def _room_for_sockets() -> int:
+    """Three quarters of the descriptors: requests, files and the database need the others."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 100_000 if soft == resource.RLIM_INFINITY else soft * 3 // 4
 
 
 def _channels(

@@ -90,7 +90,7 @@ class EngineIo:
             return http.BAD_REQUEST, None
         if request.query.get("EIO") != "4":
             return http.BAD_VERSION, None
-        return (http.FORBIDDEN if self.closing else None), None
+        return (http.FORBIDDEN if self.closing or self._reactor.full else None), None
 
     def _open(self, request: Request) -> Session:
         sid = secrets.token_urlsafe(15)
@@ -122,7 +122,7 @@ class EngineIo:
     ) -> None:
         takeover = scope["extensions"].get("chatia.takeover")
         accept = accepted_key(request)
-        if takeover is None or accept is None:
+        if takeover is None or accept is None or self._reactor.full:
             await _refuse(send, request, http.BAD_REQUEST, headers)
             return
         fresh = session is None

@@ -57,6 +57,11 @@ class Reactor:
 
     # -- what clients and channels call ----------------------------------------------------------
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many sockets as there may be."""
+        return len(self._clients) >= self._settings.max_websockets
+
     def adopt(self, sock: socket.socket, receiver: Receiver) -> Client:
         """Poll a non-blocking TCP socket from now on; `destroy` of the client closes it."""
         if self._settings.socket_send_buffer is not None:

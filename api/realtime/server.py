@@ -160,7 +160,7 @@ class RealtimeServer:
             status, more = (503, [(b"retry-after", b"5")]) if refused.passing else (401, [])
             await respond(send, status, body, b"application/json", more)
             return
-        if self._engine.closing or self._nursery is None:  # while the token was looked at
+        if self._engine.closing or self._nursery is None or self._reactor.full:
             await respond(send, 503)
             return
         if (

@@ -11,6 +11,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     always allowed; the cookie is accepted only from a listed origin. Of the newest `max_unjoined`
     sessions any number may be in no namespace yet; an older one that is in none is closed.
     `first_payload` is the biggest message of whoever has not come in, `max_payload` everybody else's.
+    `max_websockets` keeps descriptors for requests and for the database.
     `max_per_user` counts the sockets of one login, however many people share it.
     """
 
@@ -23,6 +24,7 @@ class RealtimeSettings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: float = 30.0
     close_linger: float = 2.0
     max_unjoined: int = 4_000
+    max_websockets: int = 100_000
     max_payload: int = 1_000_000
     first_payload: int = 16_384
     max_per_user: int = 500

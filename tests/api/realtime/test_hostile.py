@@ -164,6 +164,24 @@ async def test_who_cannot_be_let_into_a_ticket_now_is_told_or_comes_again(
         assert await again.close_code() == 1000  # and the client comes back by itself
 
 
+async def test_sockets_leave_descriptors_to_others() -> None:
+    settings = RealtimeSettings(timer_step=0.02, max_websockets=2)
+    async with serving(settings=settings) as (server, port):
+        sid = await opened(port)
+        one = await joined(port)
+        await joined(port, "agent")
+        _, head, _ = await http(port, upgrade_request("token=admin"))
+        assert head.split()[1] == b"400"
+        _, head, _ = await http(port, STREAM)
+        assert head.split()[1] == b"503"
+        _, head, _ = await http(port, upgrade_request(f"sid={sid}"))
+        assert head.split()[1] == b"400"  # it goes on by polling
+        assert server.stats().sessions == 3
+        await one.stream.aclose()
+        await until(lambda: server.stats().websockets == 1)
+        await joined(port)
+
+
 async def test_a_stream_that_opens_while_the_database_is_away_is_told_to_come_again() -> None:
     request = upgrade_request("token=admin").replace(b"/socket.io/", b"/ws")
     async with serving(Weak(AWAY[0])) as (_, port):
