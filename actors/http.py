@@ -22,6 +22,7 @@ from actors.addresses import Resolve, checked_address, checked_origin, resolve
 from actors.addresses import origin_of as origin_of
 from actors.breaker import Breaker, BreakerConfig
 from actors.connections import Connections, open_connections
+from actors.memory_budget import MemoryBudget
 from storage.ids import CompanyId
 
 Hook = Callable[[], None]
@@ -80,7 +81,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of the client. Times in seconds, sizes in bytes.
 
     `origins`: configured API bases, e.g. "https://graph.facebook.com". `connections` may be in use
-    at a time; `breaker` is per origin.
+    at a time; `breaker` is per origin. `memory` is what callers with large bodies share.
     """
 
     origins: tuple[str, ...] = ("https://graph.facebook.com",)
@@ -88,6 +89,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 100
     reply_limit: int = 1024 * 1024
     redirects: int = 3
+    memory: int = 256 * 1024 * 1024
     breaker: BreakerConfig = BreakerConfig()
 
 
@@ -106,6 +108,8 @@ class HttpClient:
         connections: Connections,
         resolver: Resolve,
     ) -> None:
+        self.memory = MemoryBudget(config.memory)
+        """To be held by whoever sends or fetches a file, for as long as its bytes are in memory."""
         self._config = config
         self._connections = connections
         self._resolve = resolver

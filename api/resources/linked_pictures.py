@@ -24,15 +24,16 @@ async def linked_picture(ctx: Ctx, url: str, caption: str) -> tuple[OutMedia, St
     """
     limit = min(LARGEST, ctx.parts.settings.upload_limit)
     request = HttpRequest(method="GET", url=url.strip(), deadline=FETCHING, named_by=ctx.company_id)
-    reply = await ctx.parts.http.call(request, limit=limit)
-    if isinstance(reply, HttpFailure):
-        raise Invalid(Detail("$.url", "not allowed" if reply.blocked else "no answer"))
-    if reply.status != 200:
-        raise Invalid(Detail("$.url", f"answered {reply.status}"))
-    claimed = reply.header("content-type")
-    if not sniff(reply.body[:HEAD], claimed).startswith("image/"):
-        raise Invalid(Detail("$.url", "not a picture"))
-    stored = await ctx.parts.media.put(ctx.company_id, reply.body, limit=limit, claimed=claimed)
+    async with ctx.parts.http.memory.hold(limit):
+        reply = await ctx.parts.http.call(request, limit=limit)
+        if isinstance(reply, HttpFailure):
+            raise Invalid(Detail("$.url", "not allowed" if reply.blocked else "no answer"))
+        if reply.status != 200:
+            raise Invalid(Detail("$.url", f"answered {reply.status}"))
+        claimed = reply.header("content-type")
+        if not sniff(reply.body[:HEAD], claimed).startswith("image/"):
+            raise Invalid(Detail("$.url", "not a picture"))
+        stored = await ctx.parts.media.put(ctx.company_id, reply.body, limit=limit, claimed=claimed)
     name = urlsplit(url).path.rpartition("/")[2][:255] or "image"
     content = OutMedia(
         kind="image", stored=stored.key, mime=stored.mime, caption=caption, filename=name

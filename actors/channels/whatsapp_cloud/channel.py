@@ -102,13 +102,15 @@ class CloudChannel:
             stored = await self._store.stat(account.company_id, message.stored)
             if stored.size > UPLOAD_LIMIT:
                 return _not_uploaded("the file is too large for the API", permanent=True)
-            content = await self._store.read(account.company_id, message.stored)
+            named = msgspec.structs.replace(message, mime=message.mime or stored.mime)
+            async with self._http.memory.hold(2 * stored.size):  # the file, and the form around it
+                content = await self._store.read(account.company_id, message.stored)
+                form = self._provider.upload(account, named, content)
+                reply = await self._http.call(form, retries=1)
         except MediaMissing:
             return _not_uploaded("the file is gone", permanent=True)
         except OSError as error:
             return _not_uploaded(f"the file cannot be read: {error}", permanent=False)
-        named = msgspec.structs.replace(message, mime=message.mime or stored.mime)
-        reply = await self._http.call(self._provider.upload(account, named, content), retries=1)
         media_id = self._provider.uploaded(reply) if isinstance(reply, HttpReply) else ""
         if media_id:
             return msgspec.structs.replace(named, stored="", media_id=media_id)
@@ -120,7 +122,7 @@ class CloudChannel:
 
     async def fetch(self, account: Account, media: Media, *, limit: int) -> tuple[bytes, str]:
         """The bytes of an inbound file, checked against its digest, and their claimed type."""
-        mime, digest, url = media.mime, media.sha256, media.url
+        mime, digest, url, size = media.mime, media.sha256, media.url, limit
         try:
             if media.id:
                 reply = await self._answer(self._provider.locate(account, media))
@@ -128,9 +130,11 @@ class CloudChannel:
                 if found.file_size > limit:
                     _fail(f"the file has {found.file_size} bytes, limit {limit}", permanent=True)
                 mime, url = found.mime_type or mime, found.url
+                size = found.file_size or limit
             if not url:
                 _fail("the provider names no address for the file", permanent=False)
-            reply = await self._answer(self._provider.download(account, url), limit)
+            async with self._http.memory.hold(size):
+                reply = await self._answer(self._provider.download(account, url), limit)
         except Unsendable as refusal:
             _fail(str(refusal), permanent=True)
         if digest and hashlib.sha256(reply.body).hexdigest() != digest:

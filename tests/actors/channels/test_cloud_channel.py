@@ -4,10 +4,12 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
 from actors.channels.base import (
     Accepted,
@@ -235,6 +237,24 @@ async def test_an_inbound_file_is_located_then_fetched_with_the_token(tmp_path: 
         assert all(r.headers["authorization"] == "Bearer tok" for r in server.requests)
         direct = Media(kind="image", url=f"{server.base}/bytes", mime="image/png")
         assert await channel.fetch(ACCOUNT, direct, limit=5000) == (PNG, "image/png")
+
+
+async def test_files_wait_until_there_is_memory_for_them(tmp_path: Path) -> None:
+    async with media_cloud(GraphMedia(), tmp_path) as (channel, server), trio.open_nursery() as use:
+        memory = channel._http.memory
+        stored = await LocalMediaStore(tmp_path).put(7, PNG, limit=10_000)
+        message = OutMedia(to=ANA, kind="image", stored=stored.key)
+        async with memory.hold(memory.left):
+            use.start_soon(partial(channel.fetch, ACCOUNT, picture(), limit=5000))
+            use.start_soon(partial(channel.send, ACCOUNT, message, outbox_id=1))
+            with trio.fail_after(10):
+                while not server.requests:
+                    await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert [request.path for request in server.requests] == ["/v23.0/9"]
+        with trio.fail_after(10):
+            while "/bytes" not in {request.path for request in server.requests}:
+                await trio.lowlevel.checkpoint()
 
 
 @pytest.mark.parametrize(
