@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # the scheduler calls in here
 __all__ = [
     "activation_failed",
     "clock_wait",
-    "crash",
+    "crashed",
     "enliven",
     "expire",
     "forget",
@@ -124,9 +124,9 @@ def enliven(core: Core, cell: Cell) -> bool:
     the caller answers with `activation_failed`.
     """
     kind = cell.kind
-    if not kind.swift or cell.extra is not None or cell.phase != COLD:
+    if not kind.swift or cell.phase != COLD or (cell.single is None and not cell.queue):
         return False
-    if cell.single is None and not cell.queue:
+    if cell.extra is not None and cell.extra.ops:
         return False
     if kind.setbacks:
         setback = kind.setbacks.get(cell.address)
@@ -299,6 +299,23 @@ async def _lines(core: Core, cell: Cell) -> None:
         if not waiting.done:
             waiting.task = trio.lowlevel.current_task()
             await core.stand_in_line(waiters, waiting)
+
+
+def crashed(
+    core: Core, worker: "Worker", cell: Cell, error: Exception
+) -> Coroutine[Any, Any, None] | None:
+    """A handler crashed its actor; what is left to be awaited, if anything.
+
+    An actor that starts without waiting goes on with its turn, as its next incarnation.
+    """
+    worker.interrupt = True
+    rest = crash(core, cell, worker.item, error)
+    if rest is None and cell.queue:
+        try:
+            enliven(core, cell)
+        except Exception as raised:  # noqa: BLE001 - the factory's, to be answered
+            return activation_failed(core, cell, raised)
+    return rest
 
 
 def refused(

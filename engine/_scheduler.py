@@ -191,8 +191,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                         if trace is not None:
                             trace(cell.address, item, error)
                     except Exception as error:  # noqa: BLE001 - a crash
-                        worker.interrupt = True
-                        rest = lifecycle.crash(core, cell, worker.item, error)
+                        rest = lifecycle.crashed(core, worker, cell, error)
                         if rest is not None:
                             await rest
                         if trace is not None:
@@ -222,6 +221,7 @@ async def _work(core: Core, worker: Worker) -> bool:  # noqa: C901, PLR0915
                                 break
                         if cell.phase != LIVE or ((extra := cell.extra) and extra.ops):
                             break
+                        actor = cell.actor
                     if not left:
                         break
                     left -= 1
