@@ -1,5 +1,6 @@
 """The actors' ports on Postgres; tests put fakes in their place."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +15,8 @@ from storage.messages import Message
 from storage.outbox import OutboxRow
 from storage.outbox_queue import Place
 from storage.tickets import Ticket
+
+log = logging.getLogger("actors.stores")
 
 
 class PgTickets:
@@ -111,6 +114,10 @@ class PgDeadLetters:
             kind="inbound",
             error=cause,
             payload=payload,
+        )
+        log.error(
+            "an input was refused for good and is kept raw: see `chatia letters list`",
+            extra={"company": company_id, "address": source},
         )
 
 

@@ -1,7 +1,8 @@
-"""What the command `chatia` understands: serve, users, backups, migrations, audit checks."""
+"""What the command `chatia` understands: serve, users, backups, migrations, audit checks, letters."""
 
 import argparse
 import getpass
+import os
 import secrets
 import sys
 from collections.abc import Generator, Iterator
@@ -10,7 +11,16 @@ from pathlib import Path
 
 import trio
 
-from api.commands import back_up, create_user, migrate, restore, verify_audit
+from api.commands import (
+    back_up,
+    create_user,
+    done_with,
+    letter,
+    migrate,
+    restore,
+    verify_audit,
+    waiting_letters,
+)
 from api.logs import configure
 from api.serving import serve
 from api.settings import Settings, SettingsError, read_settings
@@ -129,6 +139,32 @@ def _migrate(
     print(f"at revision {revision}")
 
 
+def _list(
+    settings: Settings, postgres: EmbeddedPostgres | None, _options: argparse.Namespace
+) -> None:
+    for row in trio.run(waiting_letters, _dsn(settings, postgres)):
+        at = row.created_at.isoformat(timespec="seconds")
+        whose = f"{row.id}: company {row.company_id}, {row.address}, {at}"
+        print(f"{whose}, {len(row.payload)} bytes: {row.error!a}")  # a terminal obeys no customer
+
+
+def _write(
+    settings: Settings, postgres: EmbeddedPostgres | None, options: argparse.Namespace
+) -> None:
+    raw = trio.run(letter, _dsn(settings, postgres), options.id).payload
+    place = os.open(options.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(place, "wb") as file:
+        file.write(raw)
+    print(f"written: {options.file}")
+
+
+def _done(
+    settings: Settings, postgres: EmbeddedPostgres | None, options: argparse.Namespace
+) -> None:
+    trio.run(done_with, _dsn(settings, postgres), options.id)
+    print(f"letter {options.id} is off the list")
+
+
 def _head(text: str) -> tuple[int, bytes]:
     seq, _, link = text.partition(":")
     return int(seq), bytes.fromhex(link)
@@ -201,6 +237,19 @@ def _parser() -> argparse.ArgumentParser:
         help="a head printed earlier and kept elsewhere: shows also an end that was cut off",
     )
     verify.set_defaults(run=_verify)
+
+    letters = commands.add_parser(
+        "letters",
+        help="customers' inputs that were taken, but could not be stored as what they are",
+    ).add_subparsers(required=True, metavar="ACTION")
+    listing = letters.add_parser("list", parents=[same], help="those nobody has dealt with yet")
+    writing = letters.add_parser("write", parents=[same], help="write one to a file, as it came")
+    ending = letters.add_parser("done", parents=[same], help="take one off the list")
+    for one in (writing, ending):
+        one.add_argument("id", type=int)
+    writing.add_argument("file", type=Path)
+    for verb, work in ((listing, _list), (writing, _write), (ending, _done)):
+        verb.set_defaults(run=work)
 
     schema = commands.add_parser("migrate", parents=[same], help="bring the schema up, or down")
     schema.add_argument(

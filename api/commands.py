@@ -8,13 +8,14 @@ import msgspec
 from api.audit import chain_key
 from api.passwords import Passwords
 from api.settings import Settings
-from storage import audit_log, backup, companies, users
+from storage import audit_log, backup, companies, dead_letters, users
 from storage.audit_chain import GENESIS
 from storage.audit_log import Verdict
 from storage.database import open_database
+from storage.dead_letters import DeadLetterRow
 from storage.errors import NotFound
 from storage.founding import NewCompany, create_company
-from storage.ids import CompanyId
+from storage.ids import CompanyId, DeadLetterId
 from storage.migrate import downgrade, upgrade
 from storage.users import NewUser, User
 
@@ -68,6 +69,24 @@ async def restore(dsn: str, file: Path) -> None:
 async def migrate(dsn: str, down_to: str | None) -> str | None:
     """Bring the schema to the newest revision, or back to an earlier one; returns where it is."""
     return await (upgrade(dsn) if down_to is None else downgrade(dsn, down_to))
+
+
+async def waiting_letters(dsn: str) -> Sequence[DeadLetterRow]:
+    """The inputs that were taken but refused for good, and that nobody has dealt with yet."""
+    async with open_database(dsn, pool=1) as database:
+        return await dead_letters.waiting(database)
+
+
+async def letter(dsn: str, number: int) -> DeadLetterRow:
+    """One of them, with its raw bytes. Raises NotFound."""
+    async with open_database(dsn, pool=1) as database:
+        return await dead_letters.get(database, DeadLetterId(number))
+
+
+async def done_with(dsn: str, number: int) -> None:
+    """Take one of them off the list. Raises NotFound."""
+    async with open_database(dsn, pool=1) as database:
+        await dead_letters.mark_replayed(database, DeadLetterId(number))
 
 
 async def verify_audit(

@@ -77,35 +77,35 @@ async def park(
 
 
 _t = dead_letters.c
+_LETTER: Final = _t.id == sa.bindparam("letter", type_=sa.BigInteger)
 _WAITING: Final = prepared(
     sa.select(dead_letters)
-    .where(
-        _t.company_id.is_not_distinct_from(sa.bindparam("company", type_=sa.BigInteger)),
-        _t.replayed_at.is_(None),
-    )
+    .where(_t.replayed_at.is_(None))
     .order_by(_t.id)
     .limit(sa.bindparam("most", type_=sa.BigInteger))
 )
+_GET: Final = prepared(sa.select(dead_letters).where(_LETTER))
 _REPLAYED: Final = prepared(
-    sa.update(dead_letters)
-    .where(
-        _t.company_id.is_not_distinct_from(sa.bindparam("company", type_=sa.BigInteger)),
-        _t.id == sa.bindparam("letter", type_=sa.BigInteger),
-    )
-    .values(replayed_at=sa.func.now())
+    sa.update(dead_letters).where(_LETTER).values(replayed_at=sa.func.now())
 )
 
 
-async def waiting(
-    database: Statements, company_id: CompanyId | None, *, most: int = 1000
-) -> list[DeadLetterRow]:
-    """What is parked and was not replayed yet, oldest first."""
-    return await database.all(_WAITING, into=DeadLetterRow, company=company_id, most=most)
+async def waiting(database: Statements, *, most: int = 1000) -> list[DeadLetterRow]:
+    """Installation-wide: what is parked and was not dealt with yet, oldest first."""
+    return await database.all(_WAITING, into=DeadLetterRow, most=most)
 
 
-async def mark_replayed(
-    database: Statements, company_id: CompanyId | None, letter_id: DeadLetterId
-) -> None:
-    """Take a letter off the waiting list after an operator replayed it. Raises NotFound."""
-    if not await database.execute(_REPLAYED, company=company_id, letter=letter_id):
-        raise NotFound
+async def get(database: Statements, letter_id: DeadLetterId) -> DeadLetterRow:
+    """Installation-wide: one letter. Raises NotFound."""
+    found = await database.first(_GET, into=DeadLetterRow, letter=letter_id)
+    if found is None:
+        message = f"letter {letter_id}"
+        raise NotFound(message)
+    return found
+
+
+async def mark_replayed(database: Statements, letter_id: DeadLetterId) -> None:
+    """Installation-wide: an operator has dealt with a letter. Raises NotFound."""
+    if not await database.execute(_REPLAYED, letter=letter_id):
+        message = f"letter {letter_id}"
+        raise NotFound(message)

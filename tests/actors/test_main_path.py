@@ -281,7 +281,9 @@ async def test_state_survives_the_actors(database: Database) -> None:
         assert len(created) == 1
 
 
-async def test_a_poisonous_input_is_kept_raw_and_the_rest_is_stored(database: Database) -> None:
+async def test_a_poisonous_input_is_kept_raw_and_the_rest_is_stored(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     async with open_world(database) as world:
         await world.say("5511", "hello")
         outcome = await world.say("5511", "good", "bad \ud800", "good too")
@@ -289,6 +291,9 @@ async def test_a_poisonous_input_is_kept_raw_and_the_rest_is_stored(database: Da
         bodies = await world.rows("SELECT body FROM messages ORDER BY id")
         assert [row["body"] for row in bodies] == ["hello", "good", "good too"]
         assert await world.value("SELECT count(*) FROM dead_letters WHERE company_id = 1") == 1
+    (told,) = [record for record in caplog.records if record.name == "actors.stores"]
+    assert told.company == 1  # type: ignore[attr-defined]
+    assert "bad" not in str(vars(told))
 
 
 async def test_a_conversation_with_no_name_is_kept_raw(database: Database) -> None:

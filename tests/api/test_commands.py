@@ -12,6 +12,7 @@ import trio
 
 from api.app import open_app
 from api.command_line import _parser
+from storage import dead_letters
 from storage.database import Database, open_database
 from storage.embedded import EmbeddedPostgres
 from storage.tables import ALL as TABLES
@@ -122,6 +123,36 @@ def test_every_command_of_the_readme_is_understood():
     assert {line.split()[0] for line in told} >= {"serve", "user", "backup", "restore"}
     for line in told:
         assert _parser().parse_args(line.split()).run
+
+
+async def test_what_could_not_be_stored_is_listed_written_and_dealt_with(
+    world: World, tmp_path: Path
+):
+    parts, raw, file = world.app.parts, b"\x00 their words \xff", tmp_path / "letter"
+    await dead_letters.park(
+        parts.database,
+        world.a.id,
+        address="ticket:1:2",
+        kind="inbound",
+        error="\x1b[2J",
+        payload=raw,
+    )
+
+    async def letters(*arguments: str) -> tuple[int, str]:
+        data = ("--data", str(tmp_path))
+        done = await chatia("letters", *arguments, *data, DATABASE_URL=parts.database.dsn)
+        return done.returncode, (done.stdout + done.stderr).decode()
+
+    status, text = await letters("list")
+    assert status == 0
+    assert text.startswith(f"1: company {world.a.id}, ticket:1:2, 20")
+    assert text.endswith(f", {len(raw)} bytes: '\\x1b[2J'\n")
+    assert (await letters("write", "1", str(file)))[0] == 0
+    assert (file.read_bytes(), file.stat().st_mode & 0o077) == (raw, 0)
+    assert (await letters("write", "1", str(file)))[0] == 1
+    assert (await letters("done", "1"))[0] == 0
+    assert await letters("list") == (0, "")
+    assert await letters("done", "7") == (1, "chatia: letter 7\n")
 
 
 async def test_audit_verify_finds_a_doctored_log_and_a_cut_end(world: World, tmp_path: Path):
