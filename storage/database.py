@@ -1,5 +1,6 @@
 """Statements and transactions on Postgres, with events published only after their commit."""
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from storage.ids import CompanyId
 from storage.pool import Lease, Pool
 from storage.sql import Query, bound, fetch_status, fetching, rows_affected
 from storage.sqlstates import outcome_unknown, translated
+
+_log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=msgspec.Struct)
 Statement = Query | Executable
@@ -264,7 +267,13 @@ class Database(Statements):
 
     def publish_soon(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
         """Hand committed events over to the trio thread, in the order of the calls."""
-        self.bridge.trio_call_soon(lambda: self.publisher(pairs))
+        self.bridge.trio_call_soon(lambda: self._publish(pairs))
+
+    def _publish(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
+        try:
+            self.publisher(pairs)
+        except Exception:  # noqa: BLE001 (told; the rows are committed, and hubs reread the log)
+            _log.exception("the publisher failed on %d events", len(pairs))
 
     def begin(self, company_id: CompanyId) -> Tx:
         """A transaction: `async with database.begin(company_id) as tx`.

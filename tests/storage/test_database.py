@@ -256,6 +256,28 @@ async def test_concurrent_transactions_number_without_gaps_and_publish_each_its_
     assert len(seen) == await db.value(sa.text("SELECT count(*) FROM events"))
 
 
+async def test_a_publisher_that_fails_does_not_take_the_program_with_it(
+    db: Database, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    hand_over, failures = db.publisher, 1
+
+    def failing(pairs: Sequence[tuple[int, DomainEvent]]) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise ZeroDivisionError
+        hand_over(pairs)
+
+    db.publisher = failing
+    for number in (1, 2):
+        async with db.begin(COMPANY) as tx:
+            await tx.execute(add(number))
+            tx.publish(Noted(company_id=COMPANY, item=number))
+    assert await count(db) == 2
+    assert seen == [(COMPANY, 2, 2)]
+    assert "the publisher failed on 1 events" in caplog.text
+
+
 async def test_an_event_of_another_company_is_refused(db: Database) -> None:
     with pytest.raises(ValueError, match="company 8"):
         async with db.begin(COMPANY) as tx:
