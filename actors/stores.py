@@ -50,6 +50,9 @@ class PgTickets:
     ) -> Mapping[str, Contact]:
         return await contact_book.authors_of(self._database, company_id, channel, participants)
 
+    async def unfinished(self, company_id: CompanyId, contact_id: ContactId) -> Sequence[OutboxId]:
+        return await outbox_queue.unfinished_of(self._database, company_id, contact_id)
+
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None:
         return await conversations.message_by_key(self._database, company_id, key)
 

@@ -20,6 +20,7 @@ _PROVIDER_IDS = sa.bindparam("provider_ids", type_=sa.ARRAY(sa.Text))
 _NOW = sa.bindparam("now", type_=sa.DateTime(timezone=True))
 
 _ROW = columns_of(outbox, OutboxRow)
+_LIVE = sa.or_(*(outbox.c.state == sa.literal_column(f"'{state}'") for state in LIVE_STATES))
 PENDING = prepared(
     sa.select(*_ROW)
     .where(
@@ -33,7 +34,7 @@ PENDING = prepared(
 WAITING = prepared(
     sa.select(outbox.c.company_id, outbox.c.connection_id)
     .where(
-        sa.or_(*(outbox.c.state == sa.literal_column(f"'{state}'") for state in LIVE_STATES)),
+        _LIVE,
         outbox.c.connection_id.is_not(None),
     )
     .distinct()
@@ -63,6 +64,13 @@ UNSETTLED = prepared(
         outbox.c.contact_id == sa.bindparam("contact_id", type_=sa.BigInteger),
         outbox.c.state.in_((sa.literal_column("'sending'"), sa.literal_column("'unknown'"))),
         outbox.c.sending_at > sa.bindparam("since", type_=sa.DateTime(timezone=True)),
+    )
+)
+UNFINISHED = prepared(
+    sa.select(outbox.c.id).where(
+        outbox.c.company_id == _COMPANY,
+        outbox.c.contact_id == sa.bindparam("contact_id", type_=sa.BigInteger),
+        _LIVE,
     )
 )
 BY_IDS = prepared(
@@ -155,6 +163,14 @@ async def unsettled_sends(
         contact_id=contact_id,
         since=since,
     )
+    return [OutboxId(row[0]) for row in rows]
+
+
+async def unfinished_of(
+    database: Database, company_id: CompanyId, contact_id: ContactId
+) -> list[OutboxId]:
+    """What is still to be done for a contact, or in doubt, on any connection."""
+    rows = await database.rows(UNFINISHED, company_id=company_id, contact_id=contact_id)
     return [OutboxId(row[0]) for row in rows]
 
 

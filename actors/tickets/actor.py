@@ -354,7 +354,10 @@ class TicketActor(Actor, accepts=TicketCommand):
         if winner.contact is None or loser.contact is None:
             raise UnknownContact(str(cmd.loser))
         snapshot = await self._ports.snapshots.current(self._company_id)
-        unit = rules_merge.merged(self._company_id, winner, loser, snapshot, self._ports.clock())
+        orders = await store.unfinished(self._company_id, cmd.loser)
+        unit = rules_merge.merged(
+            self._company_id, winner, loser, snapshot, self._ports.clock(), orders
+        )
         await self._ports.saver.save(unit)
         await self._decider.load()
 

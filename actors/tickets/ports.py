@@ -9,7 +9,7 @@ from actors.channels.registry import Channels
 from actors.ports import Clock, DeadLetters, Ids, Saver, Snapshots, utc_now
 from storage.contacts import Contact
 from storage.conversations import Loaded
-from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
+from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, OutboxId, TicketId
 from storage.messages import Message
 from storage.outbox import OutboxRow
 from storage.tickets import Ticket
@@ -43,6 +43,10 @@ class TicketStore(Protocol):
         self, company_id: CompanyId, channel: str, participants: list[str]
     ) -> Mapping[str, Contact]:
         """Who wrote into a group, by the name that messages hold of each."""
+        ...
+
+    async def unfinished(self, company_id: CompanyId, contact_id: ContactId) -> Sequence[OutboxId]:
+        """The contact's orders that are still to be done, or in doubt."""
         ...
 
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None: ...

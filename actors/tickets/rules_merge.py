@@ -18,7 +18,7 @@ from storage.contacts import (
 )
 from storage.conversations import Loaded
 from storage.events import DomainEvent
-from storage.ids import CompanyId, ContactId
+from storage.ids import CompanyId, ContactId, OutboxId
 from storage.messages import messages
 from storage.outbox import outbox
 from storage.schedules import schedules
@@ -49,12 +49,13 @@ MOVES = tuple(
             messages,
             contact_aliases,
             contact_custom_fields,
-            outbox,
             schedules,
             ticket_notes,
         ),
     )
 )
+# By their ids: no index leads from a contact to all it was ever sent.
+MOVE_ORDER = update(outbox, "contact_id", guard=None)
 _TAG, _WALLET = ("company_id", "contact_id", "tag_id"), ("company_id", "contact_id", "user_id")
 ADD_TAG = insert(contact_tags, *_TAG, claim=_TAG)
 ADD_WALLET = insert(contact_wallets, *_WALLET, claim=_WALLET)
@@ -78,8 +79,12 @@ def merged(
     loser: Loaded,
     snapshot: CompanySnapshot,
     now: datetime,
+    orders: Iterable[OutboxId] = (),
 ) -> Unit:
-    """The unit that makes `loser` part of `winner`, with everything that hangs on it."""
+    """The unit that makes `loser` part of `winner`, with everything that hangs on it.
+
+    `orders` are the loser's that are still to be done, or in doubt.
+    """
     assert winner.contact is not None
     assert loser.contact is not None
     won, lost = winner.contact, loser.contact
@@ -126,6 +131,7 @@ def merged(
             )
         )
     rows.extend(move(company_id, lost.id, won.id) for move in MOVES)
+    rows.extend(MOVE_ORDER(company_id, order, won.id) for order in orders)
     rows.append(REMOVE_CONTACT(company_id, lost.id))
     events.append(
         ContactRemoved(company_id=company_id, contact_id=lost.id, merged_into=ContactId(won.id))

@@ -268,6 +268,10 @@ class Memory:
             if name in names
         }
 
+    async def unfinished(self, company_id: CompanyId, contact_id: ContactId) -> list[int]:
+        rows = self.rows("outbox", contact_id=contact_id)
+        return [row["id"] for row in rows if row["state"] in ("pending", "sending", "unknown")]
+
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None:
         found = self.rows("outbox", idempotency_key=key)
         if not found:

@@ -277,6 +277,8 @@ HANGS_ON_CONTACTS = (
     "INSERT INTO contact_wallets (company_id, contact_id, user_id) VALUES (1, {loser}, 1001)",
     "INSERT INTO ticket_notes (company_id, note, contact_id) VALUES (1, 'likes tea', {loser})",
     "INSERT INTO schedules (company_id, body, contact_id) VALUES (1, 'happy birthday', {loser})",
+    "INSERT INTO outbox (company_id, contact_id, state, kind)"
+    " VALUES (1, {loser}, 'unknown', 'x'), (1, {loser}, 'pending', 'x'), (1, {loser}, 'sent', 'x')",
 )
 
 
@@ -293,6 +295,7 @@ async def test_a_merge_takes_along_all_that_hangs_on_the_loser(database: Databas
             ("contact_wallets", 1),
             ("ticket_notes", 1),
             ("schedules", 1),
+            ("outbox", 2),
         ):
             assert (
                 await world.value(f"SELECT count(*) FROM {table} WHERE contact_id = {winner}")
@@ -309,3 +312,14 @@ def test_every_table_that_dies_with_a_contact_is_known_to_the_merge() -> None:
     }
     moved = {move.table.name for move in rules_merge.MOVES}
     assert tables - moved == {"contact_tags", "contact_wallets", "chatbot_dialogs"}
+
+
+def test_a_merge_finds_the_losers_rows_by_an_index() -> None:
+    """It runs in one transaction with many companies' units: they would all wait."""
+    for move in rules_merge.MOVES:
+        led = [
+            [getattr(column, "name", "") for column in index.expressions][:2]
+            for index in move.table.indexes
+            if index.dialect_options["postgresql"]["where"] is None
+        ]
+        assert ["company_id", "contact_id"] in led, move.table.name
