@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 import trio
 
 from actors.events import (
@@ -15,6 +16,7 @@ from actors.events import (
 from storage.events import DomainEvent
 from storage.ids import CompanyId
 from storage.snapshots import HELD, CompanySnapshot
+from storage.views import UserView
 
 CONFIGURATION = (
     ConnectionChanged,
@@ -24,7 +26,7 @@ CONFIGURATION = (
     UserRemoved,
 )
 """With `RecordChanged` of what a snapshot holds, the events after which a company's is loaded
-again before the next decision."""
+again before the next decision; who came or went is entered as it is."""
 
 
 class SnapshotCache:
@@ -73,10 +75,23 @@ class SnapshotCache:
         self._generation[company_id] = self._generation.get(company_id, 0) + 1
         self._fresh.pop(company_id, None)
 
+    def _came_or_went(self, company_id: CompanyId, user: UserView) -> None:
+        """One flag of one user: sockets open and close too often to load everything for it."""
+        snapshot = self._fresh.get(company_id)
+        member = None if snapshot is None else snapshot.users.get(user.id)
+        if snapshot is None or member is None:
+            self.invalidate(company_id)
+            return
+        now = msgspec.structs.replace(member, online=user.online)
+        users = {**snapshot.users, user.id: now}
+        self._fresh[company_id] = msgspec.structs.replace(snapshot, users=users)
+
     def published(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
         """Takes note of committed events; only configuration matters here."""
         for _, event in pairs:
-            if isinstance(event, CONFIGURATION):
+            if isinstance(event, UserChanged) and event.presence:
+                self._came_or_went(event.company_id, event.user)
+            elif isinstance(event, CONFIGURATION):
                 self.invalidate(event.company_id)
             elif isinstance(event, RecordChanged) and event.noun in HELD:
                 self.invalidate(event.company_id)

@@ -5,8 +5,9 @@ it. A token of `/api-tokens` has the scopes it was made with, may expire, may be
 connection, and acts for every company only if an operator made it so.
 
 Such a token is never good for more than who made it is today: it rests while that one is no admin
-(for every company: no operator) and ends with their account. Who made it is who was shown it; an
-agent who was an admin would else read the whole company by it, though no login lets them.
+(for every company: no operator) and ends with their account. Who made it was shown it: an agent who
+was an admin would else read the whole company by it, though no login lets them. What an operator
+makes while acting as an admin is that admin's.
 """
 
 import math

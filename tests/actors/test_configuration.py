@@ -2,19 +2,21 @@
 
 import re
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.configuration import SnapshotCache
-from actors.events import ContactRemoved, RecordChanged
+from actors.events import ContactRemoved, RecordChanged, UserChanged
 from storage import snapshots
 from storage.errors import DatabaseUnavailable
 from storage.events import DomainEvent
-from storage.ids import CompanyId, ContactId
+from storage.ids import CompanyId, ContactId, UserId
 from storage.snapshots import GRACE, HELD, CompanySnapshot
 from storage.tables import ALL
-from tests.actors.company import COMPANY, snapshot
+from storage.views import UserView
+from tests.actors.company import COMPANY, record, snapshot
 
 OTHER = CompanyId(2)
 
@@ -59,6 +61,46 @@ async def test_a_committed_change_is_seen_by_the_next_decision() -> None:
     assert cache.peek(COMPANY) is None
     assert cache.peek(OTHER) is not None
     assert await cache.current(COMPANY) is not before
+
+
+def seen(user_id: UserId, *, online: bool) -> UserChanged:
+    user = record(UserView, id=user_id, company_id=COMPANY, departments=(), online=online)
+    return UserChanged(company_id=COMPANY, user=user, presence=True)
+
+
+async def test_who_comes_or_goes_is_seen_and_nothing_is_loaded_again() -> None:
+    source = Source()
+    source.gate.set()
+    cache = SnapshotCache(source.load)
+    before = await cache.current(COMPANY)
+    user_id = next(iter(before.users))
+    for online in (True, False, True):
+        cache.published([(1, seen(user_id, online=online))])
+        now = await cache.current(COMPANY)
+        assert now.users[user_id] == msgspec.structs.replace(before.users[user_id], online=online)
+        assert now == msgspec.structs.replace(before, users=now.users)
+    assert source.loads == [COMPANY]
+    assert not before.users[user_id].online
+
+
+async def test_somebody_unknown_who_comes_is_loaded_with_everybody() -> None:
+    source = Source()
+    source.gate.set()
+    cache = SnapshotCache(source.load)
+    await cache.current(COMPANY)
+    cache.published([(1, seen(UserId(999), online=True))])
+    assert cache.peek(COMPANY) is None
+
+
+async def test_who_comes_during_a_load_is_in_the_next_one() -> None:
+    source = Source()
+    cache = SnapshotCache(source.load)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cache.current, COMPANY)
+        await wait_all_tasks_blocked()
+        cache.published([(1, seen(UserId(1), online=True))])
+        source.gate.set()
+    assert source.loads == [COMPANY, COMPANY]
 
 
 async def test_a_change_during_a_load_discards_what_it_brings() -> None:
