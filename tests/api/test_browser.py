@@ -86,3 +86,4 @@ async def test_an_agents_day_in_the_console(world: World, tmp_path: Path) -> Non
 
     async with listening(settings_for(tmp_path, PORT="0"), app) as port:
         await mocha("console.spec.js", port, CHATIA_PASSWORD=PASSWORD)
+    assert world.app.simulator.composing, "the customer saw that the agent typed"

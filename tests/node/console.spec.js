@@ -62,6 +62,31 @@ it("answers, sees the ticks of the delivery, and hears the customer again", asyn
   await bubble("obrigado!").waitFor();
 });
 
+it("shows marks, links, places and contact cards, and nothing of a message as HTML", async () => {
+  await receive("5511944440001", "*total* de _R$ 10_, veja https://loja.test/a?b=1&c=2. <i>snake_case_ok</i>\n> antes\n- um");
+  const shown = bubble("snake_case_ok");
+  await shown.waitFor();
+  const html = await shown.locator(".text").innerHTML();
+  assert.match(html, /^<strong>total<\/strong> de <em>R\$ 10<\/em>, veja <a href="https:\/\/loja\.test\/a\?b=1&amp;c=2" target="_blank" rel="noopener noreferrer">/);
+  assert.match(html, /<\/a>\. &lt;i&gt;snake_case_ok&lt;\/i&gt;<blockquote>antes<\/blockquote>• um$/);
+  const parts = await page.evaluate(async () => {
+    const { shown: nodes, brief } = await import("/console/content.js");
+    const html = (message) => { const box = document.createElement("div"); box.append(...nodes(message)); return box.innerHTML; };
+    const place = "data:image/png;base64,AAAA|https://maps.test/?q=1|MASP <b>, Paulista";
+    const card = "BEGIN:VCARD\nVERSION:3.0\nN:Lima;Bruno;;;\nFN:Bruno <b>Lima\nTEL;type=CELL;waid=5511:+55 11 9\nEND:VCARD";
+    return {
+      place: html({ mediaType: "locationMessage", body: place }), card: html({ mediaType: "contactMessage", body: card }),
+      odd: html({ mediaType: "locationMessage", body: "|javascript:alert(1)|x" }), file: html({ body: "a.pdf", mediaName: "a.pdf" }),
+      briefs: [place, card, "*oi* _tudo_", null].map(brief),
+    };
+  });
+  assert.equal(parts.place, '<a href="https://maps.test/?q=1" target="_blank" rel="noopener noreferrer">MASP &lt;b&gt;, Paulista</a>');
+  assert.match(parts.card, /^<div class="contact-card"><strong>Bruno &lt;b&gt;Lima<\/strong><a href="tel:\+55119"/);
+  assert.equal(parts.odd, "|javascript:alert(1)|x");
+  assert.equal(parts.file, "");
+  assert.deepEqual(parts.briefs, ["Localização: MASP <b>, Paulista", "Contato: Bruno <b>Lima", "oi tudo", ""]);
+});
+
 it("comes back by itself after the connection was lost, with what was missed", async () => {
   await page.context().setOffline(true);
   await page.evaluate(() => window.dispatchEvent(new Event("offline")));

@@ -7,6 +7,8 @@ import { resolved, typeName } from "./schemas.js";
 const byId = (id) => document.getElementById(id);
 let api;
 
+const ticked = (text) => text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
+
 function fieldsTable(schema) {
   const found = resolved(schema, api);
   const fields = Object.entries(found.properties ?? {});
@@ -29,7 +31,7 @@ function answersTable(operation) {
 
 function description(operation) {
   const parts = [];
-  if (operation.description) parts.push(element("p", {}, operation.description));
+  if (operation.description) parts.push(element("p", {}, ...ticked(operation.description)));
   const schema = operation.requestBody?.content["application/json"]?.schema;
   if (schema) {
     parts.push(element("h3", {}, `Body: ${Object.keys(operation.requestBody.content).join(" or ")}`), fieldsTable(schema));
@@ -50,7 +52,7 @@ function shown({ method, path, operation }) {
   const head = [
     element("span", { className: `method ${method}` }, method.toUpperCase()),
     element("span", { className: "path" }, path),
-    element("span", { className: "tail muted" }, operation.summary, element("span", { className: "badge" }, access(operation))),
+    element("span", { className: "tail muted" }, ...ticked(operation.summary), element("span", { className: "badge" }, access(operation))),
   ];
   if (operation["x-not-built"]) head.push(element("span", { className: "badge later" }, "not built yet"));
   const details = element("details", { className: "operation", id: operation.operationId }, element("summary", {}, ...head));

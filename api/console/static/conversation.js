@@ -1,6 +1,7 @@
 // One open conversation: its messages, the composer and the ticket's actions.
 
 import { call } from "./rest.js";
+import { brief, shown } from "./content.js";
 import { byId, clock, dayName, element, explain, paintAvatar, toast } from "./dom.js";
 
 const MEDIA = { image: "img", sticker: "img", video: "video", audio: "audio" };
@@ -11,9 +12,11 @@ const KINDS = {
 };
 
 export class Conversation {
-  constructor(user, onChange) {
+  constructor(user, onChange, onTyping) {
     this.user = user;
     this.onChange = onChange;
+    this.onTyping = onTyping;
+    this.typed = 0;
     this.ticket = null;
     this.messages = new Map();
     byId("composer").onsubmit = (event) => { event.preventDefault(); this.submit(); };
@@ -23,12 +26,13 @@ export class Conversation {
     byId("messages").addEventListener("load", () => this.stay(), true);
     byId("messages").addEventListener("loadedmetadata", () => this.stay(), true);
     byId("messages").onscroll = () => { const box = byId("messages"); this.atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80; };
-    byId("body").oninput = () => this.grow();
+    byId("body").oninput = () => { this.grow(); this.typing(); };
     byId("private").onchange = () => byId("composer").classList.toggle("noted", byId("private").checked);
   }
 
   async open(ticket) {
     this.ticket = ticket;
+    this.typed = 0;
     this.messages.clear();
     this.page = 1;
     this.head();
@@ -100,6 +104,14 @@ export class Conversation {
     if (this.atEnd) box.scrollTop = box.scrollHeight;
   }
 
+  // The customer sees it for a while: once in a few seconds is enough.
+  typing() {
+    const writes = byId("body").value.trim() && !byId("private").checked && this.ticket?.status === "open";
+    if (!writes || Date.now() - this.typed < 8000) return;
+    this.typed = Date.now();
+    this.onTyping(this.ticket.id);
+  }
+
   grow() {
     const body = byId("body");
     body.style.height = "auto";
@@ -164,27 +176,23 @@ export class Conversation {
     const failed = message.error || message.ack === -1;
     const read = message.ack >= 4;
     return element("div", { class: classes.filter(Boolean).join(" "), "data-message": message.id },
-      message.quotedMsg && element("div", { class: "quote" }, message.quotedMsg.body ?? ""),
+      message.quotedMsg && element("div", { class: "quote" }, brief(message.quotedMsg.body)),
       KINDS[message.mediaType] && element("span", { class: "kind" }, KINDS[message.mediaType]),
       this.media(message),
-      element("span", { class: "text" }, message.isDeleted ? `Apagada: ${message.body ?? ""}` : this.text(message)),
+      element("div", { class: "text" }, message.isDeleted && "Apagada: ", ...shown(message)),
       element("small", {},
-        message.isPrivate && "nota interna", message.isEdited && "editada", clock(message.createdAt),
+        message.isPrivate && element("span", {}, "nota interna"), message.isEdited && element("span", {}, "editada"),
+        element("span", {}, clock(message.createdAt)),
         message.fromMe && !message.isPrivate && element("span", {
           class: failed ? "tick failed" : read ? "tick read" : "tick", title: failed ? "Não confirmada" : "",
         }, failed ? "!" : TICKS[message.ack] ?? "◷")));
   }
 
-  text(message) {
-    const hidesName = MEDIA[message.mediaType] && message.mediaUrl && message.mediaUrl.endsWith(encodeURIComponent(message.body ?? ""));
-    return hidesName ? "" : message.body ?? "";
-  }
-
   media(message) {
     if (!message.mediaUrl) return null;
     const tag = MEDIA[message.mediaType];
-    if (tag === "img") return element("img", { src: message.mediaUrl, alt: message.body ?? "", loading: "lazy" });
+    if (tag === "img") return element("img", { class: message.mediaType, src: message.mediaUrl, alt: message.body ?? "", loading: "lazy" });
     if (tag) return element(tag, { src: message.mediaUrl, controls: true, preload: "metadata" });
-    return element("a", { class: "file", href: message.mediaUrl, target: "_blank", rel: "noopener noreferrer" }, "Abrir arquivo");
+    return element("a", { class: "file", href: message.mediaUrl, target: "_blank", rel: "noopener noreferrer" }, message.mediaName || "Abrir arquivo");
   }
 }

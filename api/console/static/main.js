@@ -25,7 +25,7 @@ function enter(loggedIn) {
   byId("who").textContent = user.name;
   byId("nav-supervisor").hidden = !user.super;
   list = new TicketList(user, (ticket) => { location.hash = `#/inbox/${ticket.id}`; });
-  conversation = new Conversation(user, changed);
+  conversation = new Conversation(user, changed, (ticketId) => socket?.emit("presenceUpdate", { ticketId, presence: "composing" }));
   socket = new Socket(currentToken, { ready: join, event: receive, lost: () => live("off", "Reconectando…"), refused: renewed });
   route();
 }

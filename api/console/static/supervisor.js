@@ -7,6 +7,7 @@ import { byId, element, explain, toast } from "./dom.js";
 const POLL_MS = 2000;
 const BUSIEST = 100;
 const number = new Intl.NumberFormat("pt-BR");
+const STATES = { running: "ativo", idle: "ocioso", starting: "iniciando", stopping: "parando", stopped: "parado", "backing off": "aguardando" };
 const REASONS = { stopped: "ator parado", expired: "prazo vencido", rejected: "fila cheia", dropped: "descartada", unknown: "sem destino" };
 
 function time(seconds) {
@@ -84,7 +85,7 @@ export class SupervisorPage {
     const count = (value) => element("td", { class: "num" }, value === undefined ? "" : number.format(value));
     return element("tr", { class: group ? "group" : "" },
       element("td", { style: `padding-left:${10 + 20 * depth}px` }, label),
-      element("td", {}, state ? element("span", { class: `state ${style}` }, state) : ""),
+      element("td", {}, state ? element("span", { class: `state ${style}` }, STATES[state] ?? state) : ""),
       count(queued), count(handled),
       element("td", { class: "num" }, handled === undefined ? "" : time(mean)),
       element("td", { class: "num" }, handled === undefined ? "" : time(slow)),

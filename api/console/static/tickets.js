@@ -1,6 +1,7 @@
 // The ticket lists: one Map of tickets by id, filled by REST and moved by socket events.
 
 import { call } from "./rest.js";
+import { brief } from "./content.js";
 import { byId, element, explain, paintAvatar, shortTime, toast } from "./dom.js";
 
 export const TABS = [
@@ -111,7 +112,7 @@ export class TicketList {
     paintAvatar(element("div", { class: "avatar" }), name),
     element("span", { class: "name" }, name),
     element("span", { class: "time" }, shortTime(ticket.updatedAt)),
-    element("span", { class: "last" }, ticket.lastMessage || " "),
+    element("span", { class: "last" }, brief(ticket.lastMessage) || " "),
     unread ? element("span", { class: "badge" }, String(ticket.unreadMessages)) : element("span"),
     element("span", { class: "chips" },
       element("span", { class: "chip", style: `--chip:${ticket.queue?.color ?? "transparent"}` }, ticket.queue?.name ?? "Sem fila"),
