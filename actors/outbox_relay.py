@@ -143,11 +143,17 @@ class OutboxRelay(Actor, accepts=RelayCommand):
 
     async def _hand_oldest(self, link: Link) -> bool:
         """Whether nothing is left to send that the session does not hold."""
-        try:
-            rows = await self._ports.store.pending(*link, PAGE)
-        except StorageError:
-            return False
-        return await self._hand(link, rows, oldest=True) and len(rows) < PAGE
+        after = OutboxId(0)
+        while True:
+            try:
+                rows = await self._ports.store.pending(*link, after, PAGE)
+            except StorageError:
+                return False
+            if not await self._hand(link, rows, oldest=True):
+                return False
+            if len(rows) < PAGE:
+                return True
+            after = rows[-1].id
 
     async def _hand(self, link: Link, rows: Sequence[OutboxRow], *, oldest: bool = False) -> bool:
         """Whether the session holds all of them now; the oldest are given whole, it may be new."""

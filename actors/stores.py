@@ -137,9 +137,11 @@ class PgOutbox:
         return await outbox_queue.connections_due(self._database, now)
 
     async def pending(
-        self, company_id: CompanyId, connection_id: ConnectionId, limit: int
+        self, company_id: CompanyId, connection_id: ConnectionId, after: OutboxId, limit: int
     ) -> Sequence[OutboxRow]:
-        return await outbox_queue.pending_rows(self._database, company_id, connection_id, limit)
+        return await outbox_queue.pending_rows(
+            self._database, company_id, connection_id, after, limit
+        )
 
     async def in_doubt(
         self, company_id: CompanyId, connection_id: ConnectionId

@@ -27,6 +27,7 @@ PENDING = prepared(
         outbox.c.company_id == _COMPANY,
         outbox.c.connection_id == _CONNECTION,
         outbox.c.state == sa.literal_column("'pending'"),
+        outbox.c.id > sa.bindparam("after", type_=sa.BigInteger),
     )
     .order_by(outbox.c.id)
     .limit(sa.bindparam("limit", type_=sa.Integer))
@@ -131,11 +132,20 @@ async def connections_due(database: Database, now: datetime) -> list[Place]:
 
 
 async def pending_rows(
-    database: Database, company_id: CompanyId, connection_id: ConnectionId, limit: int
+    database: Database,
+    company_id: CompanyId,
+    connection_id: ConnectionId,
+    after: OutboxId,
+    limit: int,
 ) -> list[OutboxRow]:
-    """The oldest rows of a connection that are to be sent; those that back off keep their place."""
+    """The oldest rows after `after` that are to be sent; those that back off keep their place."""
     return await database.all(
-        PENDING, company_id=company_id, connection_id=connection_id, limit=limit, into=OutboxRow
+        PENDING,
+        company_id=company_id,
+        connection_id=connection_id,
+        after=after,
+        limit=limit,
+        into=OutboxRow,
     )
 
 

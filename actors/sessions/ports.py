@@ -28,9 +28,9 @@ class OutboxStore(Protocol):
     async def due_somewhere(self, now: datetime) -> Sequence[Place]: ...
 
     async def pending(
-        self, company_id: CompanyId, connection_id: ConnectionId, limit: int
+        self, company_id: CompanyId, connection_id: ConnectionId, after: OutboxId, limit: int
     ) -> Sequence[OutboxRow]:
-        """The oldest rows to send, those that back off among them."""
+        """The oldest rows after `after` that are to be sent, those that back off among them."""
         ...
 
     async def in_doubt(

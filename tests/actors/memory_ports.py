@@ -99,9 +99,10 @@ class MemoryOutbox:
         return [Place(r.company_id, r.connection_id) for r in due]
 
     async def pending(
-        self, company_id: CompanyId, connection_id: ConnectionId, limit: int
+        self, company_id: CompanyId, connection_id: ConnectionId, after: int, limit: int
     ) -> list[OutboxRow]:
-        return self._rows(connection_id=connection_id, state="pending")[:limit]
+        rows = self._rows(connection_id=connection_id, state="pending")
+        return [row for row in rows if row.id > after][:limit]
 
     async def in_doubt(self, company_id: CompanyId, connection_id: ConnectionId) -> list[OutboxRow]:
         own = self._rows(connection_id=connection_id)
