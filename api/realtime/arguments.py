@@ -2,18 +2,17 @@
 
 from typing import Any, Final
 
-from api.realtime.transports import Handshake
+from api.realtime.transports import MAX_TOKEN, Handshake
 
 _MAX_REFERENCE: Final = 64
-_MAX_TOKEN: Final = 4096
 
 
 def offered_token(handshake: Handshake, auth: dict[str, Any]) -> str | None:
     """The token of a CONNECT: its auth object first, then the query; `Bearer ` is dropped."""
-    for offered in (auth.get("token"), handshake.query.get("token")):
+    for offered in (auth.get("token"), handshake.token):
         if isinstance(offered, str):
             token = offered.removeprefix("Bearer ").strip()
-            if token and token not in ("undefined", "null") and len(token) <= _MAX_TOKEN:
+            if token and token not in ("undefined", "null") and len(token) <= MAX_TOKEN:
                 return token
     return None
 

@@ -9,7 +9,7 @@ import msgspec
 
 from api.realtime.packet import encode_json
 from api.realtime.settings import RealtimeSettings
-from api.realtime.transports import Handshake
+from api.realtime.transports import MAX_TOKEN, Handshake
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -26,6 +26,7 @@ _MESSAGES: Final = (
     "Unsupported protocol version",
 )
 _MAX_FIELDS: Final = 64
+COOKIE: Final = "jrt"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -90,17 +91,16 @@ def origin_allowed(request: Request, settings: RealtimeSettings) -> bool:
 
 
 def handshake_of(request: Request, settings: RealtimeSettings) -> Handshake:
-    """What the session remembers of its first request."""
-    cookies: dict[str, str] = {}
-    listed = origin_listed(request, settings)
-    if listed:
+    """What the session remembers of its first request; a cookie counts from a listed origin only."""
+    cookie = ""
+    if origin_listed(request, settings):
         jar: SimpleCookie = SimpleCookie()
         try:
             jar.load(request.headers.get(b"cookie", b"").decode("latin-1"))
         except CookieError:
             jar.clear()
-        cookies = {name: morsel.value for name, morsel in jar.items()}
-    return Handshake(request.query, cookies, request.origin, listed, request.address)
+        cookie = jar[COOKIE].value if COOKIE in jar else ""
+    return Handshake(request.query.get("token", "")[: MAX_TOKEN + 1], cookie[: MAX_TOKEN + 1])
 
 
 def cors_headers(request: Request, settings: RealtimeSettings) -> Headers:

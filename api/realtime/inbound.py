@@ -104,7 +104,7 @@ class Inbound:
         ports = self._host.ports
         check, token = ports.authenticate, offered_token(handshake, auth)
         if token is None and ports.authenticate_cookie is not None:
-            check, token = ports.authenticate_cookie, handshake.cookies.get("jrt")
+            check, token = ports.authenticate_cookie, handshake.cookie
         if not token:
             raise Refused(NO_TOKEN)
         principal: Principal = await answer(check(token))

@@ -290,7 +290,7 @@ class Stream:
 async def stream_principal(host: Host, request: Request) -> Principal:
     """Who opens a stream: by `Authorization: Bearer`, or `?token=`. Raises `Refused`."""
     given = request.headers.get(b"authorization", b"").decode("latin-1")
-    token = offered_token(Handshake(request.query), {"token": given})
+    token = offered_token(Handshake(request.query.get("token", "")), {"token": given})
     if token is None:
         raise Refused(NO_TOKEN)
     seen = host.withdrawals.count

@@ -1,21 +1,22 @@
 """What stands on either side of a session: its transports below, its meaning above."""
 
-from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
 
 NEVER: Final = float("inf")
+MAX_TOKEN: Final = 4096
+"""Characters; a longer one is nobody's."""
 
 
-class Handshake(msgspec.Struct, frozen=True):
-    """What the first request of a session said; `origin_listed` decides whether cookies count."""
+class Handshake(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a session's first request: the token of its query, and the cookie of a login.
 
-    query: Mapping[str, str]
-    cookies: Mapping[str, str] = {}
-    origin: str | None = None
-    origin_listed: bool = False
-    address: str = ""
+    Nothing else: a head may have 32 kB, and this is held for as long as the session lives.
+    """
+
+    token: str = ""
+    cookie: str = ""
 
 
 class Link(Protocol):

@@ -156,7 +156,7 @@ def connection(
     """A Socket.IO connection on a websocket whose open packet was read."""
     link = FakeLink()
     session = Session("the-sid", settings, clock, Table().forget)
-    made = Connection(session, Handshake({}), app, settings, clock())
+    made = Connection(session, Handshake(), app, settings, clock())
     session.upper = made
     session.open_websocket(link)
     link.frames()
