@@ -96,6 +96,8 @@ class Session:
     def open_websocket(self, link: Link) -> None:
         """The session starts on a websocket."""
         self.link = link
+        if self.upper.joined:
+            self.come_in()
         link.write(frame(self.open_packet(upgrades=False)))
 
     def come_in(self) -> None:

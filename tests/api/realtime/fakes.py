@@ -28,6 +28,7 @@ class FakeLink:
         self.out: list[bytes] = []
         self.blocked = False
         self.closed: tuple[int, str] | None = None
+        self.allowed: int | None = None
 
     def write(self, data: bytes) -> None:
         assert self.closed is None
@@ -78,16 +79,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.told: list[Any] = []
+        self.joined = True
 
     def text(self, data: bytes) -> None:
         self.told.append(data)
 
     def binary(self, data: bytes) -> None:
         self.told.append((data,))
-
-    @property
-    def joined(self) -> bool:
-        return True
 
     def upgraded(self, link: Link) -> None:
         self.told.append("upgraded")

@@ -15,6 +15,24 @@ def clock() -> Clock:
     return Clock()
 
 
+def test_a_link_may_say_much_once_somebody_came_in(clock: Clock) -> None:
+    for joined, allowed in ((True, SETTINGS.max_payload), (False, None)):
+        session, upper, _ = polling_session(clock)
+        upper.joined = joined
+        direct, candidate = FakeLink(), FakeLink()
+        session.open_websocket(direct)
+        assert direct.allowed == allowed
+        session, upper, _ = polling_session(clock)
+        upper.joined = joined
+        assert session.begin_upgrade(candidate)
+        session.receive(candidate, b"2probe", binary=False)
+        assert candidate.allowed is None
+        session.receive(candidate, b"5", binary=False)
+        assert candidate.allowed == allowed
+        session.come_in()
+        assert candidate.allowed == SETTINGS.max_payload
+
+
 def test_the_open_packet_has_exactly_the_five_keys(clock: Clock) -> None:
     session, _, _ = polling_session(clock)
     assert session.open_packet(upgrades=True) == (
