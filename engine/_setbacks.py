@@ -31,7 +31,7 @@ class Setback:
         self.crashes: deque[float] = deque()  # when, within the window of the budget
         self.until = 0.0  # trio time: the address backs off
         self.cause: BaseException | None = None  # what made it back off
-        self.poison: dict[object, int] = {}  # crashes by equal commands
+        self.poison: dict[int, int] = {}  # crashes by the hash of the command
 
     def charge(
         self,
@@ -65,9 +65,9 @@ class Setback:
                 return 0
             item = item.command
         try:
-            key: object = hash(item)
+            key = hash(item)
         except TypeError:
-            key = repr(item)
+            key = hash(repr(item))
         poison = self.poison
         crashes = poison[key] = poison.get(key, 0) + 1
         if len(poison) > _COMMANDS_KEPT:
