@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -14,15 +15,13 @@ from storage.commit_tables import company_stream
 from storage.companies import Company, companies
 from storage.company_settings import company_settings
 from storage.database import Database
-from storage.early_statuses import early_statuses
 from storage.errors import NotFound
-from storage.events import events
 from storage.ids import CompanyId, PlanId
-from storage.inbound_receipts import inbound_receipts
-from storage.outbox import outbox
+from storage.metadata import metadata
 from storage.setting_keys import seeds
 from storage.settings import INSTALLATION, settings
-from storage.sql import prepared
+from storage.sql import Query, prepared
+from storage.tables import ALL
 from storage.users import NewUser, User
 
 
@@ -74,21 +73,46 @@ async def create_company(
     return Founded(company, created)
 
 
-# Tables on the hot path carry no foreign key to companies, so that a batch locks no company row.
-_UNTIED: Final = (events, audit_log, outbox, inbound_receipts, early_statuses)
+_AT_ONCE: Final = 5_000
+_TO_THE_END: Final = (company_settings, company_stream)
+"""Without these a company is none, and could not be asked to be deleted again."""
+
+
+def _portion(table: sa.Table) -> Query:
+    """Delete some of a company's rows."""
+    keys = list(table.primary_key.columns)
+    mine = sa.bindparam("company", type_=sa.BigInteger)
+    some = sa.select(*keys).where(table.c.company_id == mine)
+    found = some.limit(sa.literal_column(str(_AT_ONCE)))
+    return prepared(sa.delete(table).where(sa.tuple_(*keys).in_(found)))
+
+
+@cache
+def _portions() -> tuple[Query, ...]:
+    """One of each table that has rows of companies, what refers to others before what is referred to.
+
+    The audit log is the last: what is asked for again is noted in it, and it must be whole for that.
+    """
+    theirs = {table for table in ALL if "company_id" in table.c} - set(_TO_THE_END)
+    ordered = [table for table in reversed(metadata.sorted_tables) if table in theirs]
+    ordered.sort(key=lambda table: table is audit_log)
+    return tuple(_portion(table) for table in ordered)
 
 
 async def delete_company(database: Database, company_id: CompanyId) -> None:
     """Delete a company with everything it has. Raises NotFound.
 
-    Its actors must be stopped before: rows written meanwhile would be lost. Its audit log goes with
-    it; that it was ended stays in the log of the company of whoever did it.
+    Its actors must be stopped before: rows written meanwhile would be lost. It goes in portions, for
+    millions of rows in one transaction are more than a statement may take; what is broken off is gone
+    on with when it is asked for again. Its audit log goes with it; that it was ended stays in the log
+    of the company of whoever did it.
     """
+    for portion in _portions():
+        while await database.execute(portion, company=company_id) == _AT_ONCE:
+            pass
     act = current()
     log = company_id if act is None or act.company_id is None else act.company_id
     async with database.begin(log) as tx:
-        for table in _UNTIED:
-            await tx.execute(sa.delete(table).where(table.c.company_id == company_id))
         if not await tx.execute(sa.delete(companies).where(companies.c.id == company_id)):
             raise NotFound
         tx.note("end", "companies", company_id)

@@ -34,6 +34,10 @@ from storage.views import CompanyView, company_view
 routes = Routes(tag="companies", guard=super_user, missing="ERR_NO_COMPANY_FOUND")
 
 
+ENDING = 300.0
+"""Seconds that ending a company may take."""
+
+
 class CompanyQuery(msgspec.Struct, kw_only=True, rename="camel"):
     """Part of a name, and which page."""
 
@@ -147,9 +151,12 @@ async def set_schedules(ctx: Ctx, company_id: CompanyId, body: Schedules) -> Com
     return await full_company(ctx.parts.database, company_id)
 
 
-@routes.delete("/companies/{company_id}")
+@routes.delete("/companies/{company_id}", deadline=ENDING)
 async def remove(ctx: Ctx, company_id: CompanyId) -> Done:
-    """End a company with everything it has; not one's own."""
+    """End a company with everything it has; not one's own.
+
+    A big one takes minutes. What time or an outage cut short goes on when it is asked for again.
+    """
     if company_id == ctx.company_id:
         raise Invalid(Detail("$", "nobody ends the own company"))
     await _changed(ctx, company_id, {"status": False})

@@ -35,7 +35,9 @@ founding.get("/companies/{company_id}", guard=_READS)(company_pages.show)
 founding.post("/companies", guard=_WRITES)(company_book.create)
 founding.put("/companies/{company_id}", guard=_WRITES)(company_book.update)
 founding.put("/companies/{company_id}/schedules", guard=_WRITES)(company_book.set_schedules)
-founding.delete("/companies/{company_id}", guard=_WRITES)(company_book.remove)
+founding.delete("/companies/{company_id}", guard=_WRITES, deadline=company_book.ENDING)(
+    company_book.remove
+)
 
 
 @founding.get("/companiesEmail/{company_email}", guard=_READS)

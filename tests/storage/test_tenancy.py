@@ -1,6 +1,7 @@
 """Another company's rows are not there, and no row can point into another company."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -9,11 +10,12 @@ from storage import connections, contacts, departments, messages, tags, tickets,
 from storage.connections import ConnectionPatch, ConnectionSecrets
 from storage.database import Database, Tx
 from storage.departments import DepartmentPatch
-from storage.errors import Conflict, NotFound
+from storage.errors import Conflict, DatabaseUnavailable, NotFound
 from storage.founding import delete_company
 from storage.ids import CompanyId
 from storage.metadata import metadata
 from storage.secrets import SecretBox
+from storage.snapshots import load_snapshot
 from storage.tables import ALL
 from storage.tags import TagPatch
 from storage.users import UserPatch
@@ -101,6 +103,46 @@ async def test_a_deleted_company_takes_everything_with_it(database: Database) ->
     assert await _rows_of(database, theirs.company_id) == everything
     with pytest.raises(NotFound):
         await delete_company(database, ours.company_id)
+
+
+async def test_a_company_of_more_rows_than_one_statement_takes_is_deleted_in_portions(
+    database: Database,
+) -> None:
+    ours, theirs = await found(database, "ours"), await found(database, "theirs")
+    many = sa.text(
+        "insert into settings (company_id, key) select c, 'n' || n"
+        " from generate_series(1, 10001) n, unnest(cast(:both as bigint[])) c"
+    ).bindparams(
+        sa.bindparam("both", [ours.company_id, theirs.company_id], sa.ARRAY(sa.BigInteger))
+    )
+    await database.execute(many)
+    await delete_company(database, ours.company_id)
+    left = sa.text("select company_id, count(*) from settings where key like 'n%' group by 1")
+    assert [tuple(row) for row in await database.rows(left)] == [(theirs.company_id, 10_001)]
+
+
+async def test_a_deletion_that_broke_off_goes_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await found(database, "ours")
+    await _fill(database, place)
+    real, left = database.execute, 25
+
+    async def execute(*given: Any, **more: Any) -> int:
+        nonlocal left
+        left -= 1
+        if not left:
+            message = "away"
+            raise DatabaseUnavailable(message)
+        return await real(*given, **more)
+
+    monkeypatch.setattr(database, "execute", execute)
+    with pytest.raises(DatabaseUnavailable):
+        await delete_company(database, place.company_id)
+    monkeypatch.undo()
+    assert (await load_snapshot(database, place.company_id)).company_id == place.company_id
+    await delete_company(database, place.company_id)
+    assert not any((await _rows_of(database, place.company_id)).values())
 
 
 async def _fill(database: Database, place: Place) -> None:
