@@ -18,7 +18,8 @@ from statistics import median
 import msgspec
 import psutil
 
-ROOT = Path(__file__).parents[1]
+from bench.children import ROOT, Child
+
 PEERS = Path(__file__).parent / "peers"
 NODE_MODULES = ROOT / "tests" / "node"
 
@@ -85,36 +86,23 @@ class Run:
         self._plan = plan
         self._server = server
         before = server.memory_info().rss
-        self._load = subprocess.Popen(
-            [sys.executable, "-m", "bench.load.listeners"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        if self._ask(msgspec.json.encode({**plan, "port": port}).decode()) != "ready":
-            message = f"the clients of {name} could not connect"
-            raise RuntimeError(message)
+        self._load = Child(["-m", "bench.load.listeners"])
+        self._load.say(msgspec.json.encode({**plan, "port": port}))
+        self._load.line()  # they are connected
         self._kib = (server.memory_info().rss - before) / int(str(plan["clients"])) / 1024
         self._rounds: list[tuple[float, dict[str, float]]] = []
-
-    def _ask(self, order: str) -> str:
-        assert self._load.stdin is not None
-        assert self._load.stdout is not None
-        print(order, file=self._load.stdin, flush=True)
-        return self._load.stdout.readline().strip()
 
     def go(self, seconds: float, *, counted: bool = True) -> None:
         """One round."""
         cpu = spent(self._server)
-        found = msgspec.json.decode(self._ask(f"go {seconds}"))
+        self._load.say(f"go {seconds}".encode())
+        found = self._load.answer(dict[str, float])
         if counted:
             self._rounds.append((spent(self._server) - cpu, found))
 
     def stop(self) -> None:
         """End the clients."""
-        self._load.kill()
-        self._load.wait()
+        self._load.stop()
 
     def result(self) -> Result:
         """All rounds together; of the latencies the round in the middle."""

@@ -8,7 +8,6 @@ harmful process takes from the machine. Memory and refusals are printed too.
 
 import argparse
 import resource
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from bench.fanout import ROOT, commands, running
+from bench.children import Child, child
+from bench.fanout import commands, running
 from bench.load.hostile import KINDS, Deed
 
 
@@ -39,43 +39,25 @@ class Good:
     """The well-behaved clients, in a process of their own."""
 
     def __init__(self, port: int, clients: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load.listeners"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+        self._process = Child(["-m", "bench.load.listeners"])
         plan = {"port": port, "clients": clients, "burst": 1, "pause": 0.01}
-        self._say(msgspec.json.encode(plan).decode())
-        if self._line().strip() != "ready":
-            message = "the good clients could not connect"
-            raise RuntimeError(message)
-
-    def _say(self, text: str) -> None:
-        assert self._process.stdin is not None
-        print(text, file=self._process.stdin, flush=True)
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
+        self._process.say(msgspec.json.encode(plan))
+        self._process.line()  # they are connected
 
     def listen(self, seconds: float) -> dict[str, float]:
         """Hear events for a while; their latencies."""
-        self._say(f"go {seconds}")
-        found: dict[str, float] = msgspec.json.decode(self._line())
-        return found
+        self._process.say(f"go {seconds}".encode())
+        return self._process.answer(dict[str, float])
 
     def loop_p99(self) -> float:
         """How long another task waited for its turn since the last look, in CPU milliseconds."""
-        self._say("waits")
-        cpu: list[float] = msgspec.json.decode(self._line())[0]
+        self._process.say(b"waits")
+        cpu = self._process.answer(list[list[float]])[0]
         return round(cpu[int(len(cpu) * 0.99)], 2)
 
     def stop(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait()
+        self._process.stop()
 
 
 def suffer(kind: str, server: psutil.Process, port: int, good: Good, seconds: float) -> Harm:
@@ -83,17 +65,11 @@ def suffer(kind: str, server: psutil.Process, port: int, good: Good, seconds: fl
     good.loop_p99()
     quiet = good.listen(seconds / 2)
     quiet_loop = good.loop_p99()
-    hostile = subprocess.Popen(
-        [sys.executable, "-m", "bench.load.hostile", kind, str(port), str(seconds + 2)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
-    found = good.listen(seconds)
-    loop = good.loop_p99()
-    peak = server.memory_info().rss / 2**20
-    text, _ = hostile.communicate(timeout=seconds + 60)
-    deed = msgspec.json.decode(text, type=Deed)
+    with child(["-m", "bench.load.hostile", kind, str(port), str(seconds + 2)]) as hostile:
+        found = good.listen(seconds)
+        loop = good.loop_p99()
+        peak = server.memory_info().rss / 2**20
+        deed = hostile.answer(Deed)
     if not server.is_running():
         message = f"the server died of: {kind}"
         raise RuntimeError(message)

@@ -18,9 +18,10 @@ import psutil
 import trio
 
 from api.settings import read_settings
+from bench.children import child
 from bench.inbound_check import Verdict, check
 from bench.inbound_profile import report
-from bench.inbound_run import Load, Measured, child, conversations, measure, server, sockets_of
+from bench.inbound_run import Load, Measured, conversations, measure, server, sockets_of
 from bench.inbound_seed import ADMINS, Shape, seed
 from bench.load import sender
 from storage.embedded import EmbeddedPostgres

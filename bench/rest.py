@@ -20,9 +20,10 @@ import psutil
 import trio
 
 from api.settings import read_settings
+from bench.children import child
 from bench.inbound import percentile
 from bench.inbound_profile import profiling, report
-from bench.inbound_run import Reading, child, read, server
+from bench.inbound_run import Reading, read, server
 from bench.inbound_seed import Seeded, Shape, seed
 from bench.load.requester import Asked, Findings, Plan
 from bench.rest_seed import PASSWORD, fill, settle, transactions

@@ -8,14 +8,15 @@ checkpoints).
 
 import argparse
 import resource
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from bench.fanout import ROOT, commands, running
+from bench.children import child
+from bench.fanout import commands, running
 
 
 class Waits(msgspec.Struct):
@@ -33,27 +34,14 @@ class Waits(msgspec.Struct):
 
 def measure(chunk: int, clients: int, seconds: float) -> Waits:
     """One server with one chunk size."""
-    with running([*commands()["chatia"], "waits", "chunk", str(chunk)]) as (_, port):
-        load = subprocess.Popen(
-            [sys.executable, "-m", "bench.load.listeners"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert load.stdin is not None
-        assert load.stdout is not None
-        try:
-            plan = {"port": port, "clients": clients, "burst": 1}
-            print(msgspec.json.encode(plan).decode(), file=load.stdin, flush=True)
-            load.stdout.readline()
-            found = []
-            for order in ("go 1", "waits", "quiet 2", "waits", f"go {seconds}", "waits"):
-                print(order, file=load.stdin, flush=True)
-                found.append(msgspec.json.decode(load.stdout.readline()))
-        finally:
-            load.kill()
-            load.wait()
+    server = [*commands()["chatia"], "waits", "chunk", str(chunk)]
+    with running(server) as (_, port), child(["-m", "bench.load.listeners"]) as load:
+        load.say(msgspec.json.encode({"port": port, "clients": clients, "burst": 1}))
+        load.line()  # they are connected
+        found: list[Any] = []
+        for order in ("go 1", "waits", "quiet 2", "waits", f"go {seconds}", "waits"):
+            load.say(order.encode())
+            found.append(load.answer(object))
     quiet, _ = found[3]
     fired, (busy, clock) = found[4:]
     return Waits(

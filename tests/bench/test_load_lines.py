@@ -6,7 +6,7 @@ import sys
 import msgspec
 import pytest
 
-from bench.inbound_run import ROOT, child
+from bench.children import ROOT, child
 
 SAY = "import os, time; os.write(1, {said!r}); {then}"
 
