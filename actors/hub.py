@@ -156,7 +156,7 @@ class HubActor(Actor, accepts=HubCommand):
                 if not page:
                     break
                 for seq, event in page:
-                    self._replay(seq, event)
+                    self._emit(seq, self._early.pop(seq, None) or event)
                 self._release()
         except Retryable:
             self._watch_gap()
@@ -164,11 +164,6 @@ class HubActor(Actor, accepts=HubCommand):
         if self._lost.get(cmd.company_id, 0) < self._expected:
             self._lost.pop(cmd.company_id, None)
         self._watch_gap()
-
-    def _replay(self, seq: int, event: DomainEvent | None) -> None:
-        if seq < self._expected:
-            return
-        self._emit(seq, self._early.pop(seq, None) or event)
 
 
 class HubPublisher:

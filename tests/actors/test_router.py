@@ -166,6 +166,31 @@ async def test_a_number_gets_the_persons_name_once_it_is_known() -> None:
         assert any(isinstance(command, ContactRenewed) for command in routing.heard)
 
 
+async def test_what_is_queued_behind_a_failed_look_up_does_not_overtake_it() -> None:
+    async with open_router() as routing, trio.open_nursery() as nursery:
+        gate, answers, found = trio.Event(), [], routing.store.by_alias
+
+        async def away(*_: object) -> None:
+            await gate.wait()
+            routing.store.by_alias = found
+            raise AWAY
+
+        async def deliver(body: str) -> None:
+            try:
+                await routing.deliver(PHONE, body)
+                answers.append(body)
+            except DatabaseUnavailable:
+                answers.append("away")
+
+        routing.store.by_alias = away
+        for body in ("1", "2"):
+            nursery.start_soon(deliver, body)
+            await wait_all_tasks_blocked()
+        gate.set()
+        await wait_all_tasks_blocked()
+        assert (answers, routing.taken()) == (["away", "away"], [])
+
+
 async def test_a_contact_whose_end_is_not_known_is_not_looked_up_before_it_is() -> None:
     async with open_router() as routing, trio.open_nursery() as nursery:
         await routing.deliver(PHONE, "1")

@@ -3,8 +3,12 @@
 import trio
 from trio.testing import MockClock
 
-from storage.errors import DatabaseUnavailable, OutcomeUnknown, StaleVersion
-from tests.actors.sessions_kit import open_link
+from actors.sessions.ledger import Entry, Ledger
+from actors.sessions.settling import step
+from storage.errors import Conflict, DatabaseUnavailable, OutcomeUnknown, StaleVersion
+from tests.actors.company import COMPANY, LINE, NOW
+from tests.actors.memory import Memory, Numbers
+from tests.actors.sessions_kit import FarEnd, Link, open_link, session_ports
 
 
 async def test_a_result_is_committed_however_long_postgres_is_away(
@@ -39,3 +43,26 @@ async def test_an_unknown_commit_of_the_mark_does_not_send_twice(
         await trio.sleep(60)
         assert link.far.calls == []
         assert link.row(order)["state"] == "unknown"
+
+
+async def test_two_steps_of_one_order_are_not_both_committed(autojump_clock: MockClock) -> None:
+    memory, numbers = Memory(), Numbers()
+    row = Link.stored(memory, numbers, "a")
+    ledger = Ledger(session_ports(memory, FarEnd(), numbers), COMPANY, LINE, {}, lambda: None)
+    verdicts: list[str] = []
+
+    async def take(state: str) -> None:
+        try:
+            await ledger.commit(Entry(rows=[step(row, NOW, state=state)]))
+            verdicts.append(state)
+        except Conflict:
+            verdicts.append("refused")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ledger.run)
+        async with trio.open_nursery() as both:
+            both.start_soon(take, "cancelled")
+            both.start_soon(take, "sent")
+        nursery.cancel_scope.cancel()
+    assert sorted(verdicts) in (["cancelled", "refused"], ["refused", "sent"])
+    assert memory.rows("outbox")[0]["state"] in verdicts

@@ -144,6 +144,31 @@ def test_no_changed_letter_of_a_signature_passes(place: int, letter: str):
     assert verified("secret", BODY, changed) <= same
 
 
+async def test_a_door_that_changed_while_it_was_looked_up_is_looked_up_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    reading, changed, read = trio.Event(), trio.Event(), connections.read_secrets
+
+    async def slow(*args: object, **more: object) -> object:
+        found = await read(*args, **more)
+        if not reading.is_set():
+            reading.set()
+            await changed.wait()
+        return found
+
+    monkeypatch.setattr(doors.connections, "read_secrets", slow)
+    body = delivery(world.a.phone_id, ("wamid.1", "5511988887777", "one"))
+    path = f"/webhooks/whatsapp/{world.a.cloud_token}"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(post, world, path, body, world.a.cloud_secret)
+        await reading.wait()
+        new = {"appSecret": "another secret"}
+        edited = await world.call("PUT", f"/whatsapp/{world.a.cloud_id}", new, token=world.a.admin)
+        assert edited.status == 200
+        changed.set()
+    assert (await post(world, path, body, "another secret")).status == 200
+
+
 async def test_guessed_addresses_do_not_push_known_doors_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
