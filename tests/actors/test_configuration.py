@@ -8,17 +8,26 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.configuration import SnapshotCache
-from actors.events import ContactRemoved, RecordChanged, UserChanged
+from actors.events import (
+    ConnectionChanged,
+    ConnectionRemoved,
+    ContactRemoved,
+    RecordChanged,
+    SessionChanged,
+    UserChanged,
+    UserRemoved,
+)
 from storage import snapshots
 from storage.errors import DatabaseUnavailable
 from storage.events import DomainEvent
 from storage.ids import CompanyId, ContactId, UserId
 from storage.snapshots import GRACE, HELD, CompanySnapshot
 from storage.tables import ALL
-from storage.views import UserView
-from tests.actors.company import COMPANY, record, snapshot
+from storage.views import UserView, connection_view
+from tests.actors.company import COMPANY, LINE, connection, record, snapshot
 
 OTHER = CompanyId(2)
+VIEW = connection_view(connection(LINE), snapshot())
 
 
 class Source:
@@ -131,6 +140,26 @@ async def test_events_about_what_a_snapshot_does_not_hold_change_nothing(
     kept = await cache.current(COMPANY)
     cache.published([(1, event)])
     assert cache.peek(COMPANY) is kept
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ConnectionChanged(company_id=COMPANY, connection=VIEW),
+        ConnectionRemoved(company_id=COMPANY, connection_id=LINE),
+        SessionChanged(company_id=COMPANY, connection=VIEW),
+        UserRemoved(company_id=COMPANY, user_id=UserId(1)),
+    ],
+)
+async def test_events_about_connections_and_users_have_the_snapshot_loaded_again(
+    event: DomainEvent,
+) -> None:
+    source = Source()
+    source.gate.set()
+    cache = SnapshotCache(source.load)
+    await cache.current(COMPANY)
+    cache.published([(1, event)])
+    assert cache.peek(COMPANY) is None
 
 
 def test_every_table_of_a_snapshot_has_its_noun_among_those_held() -> None:
