@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,10 @@ class MediaStore(Protocol):
 
     async def delete(self, company_id: int, key: str) -> None:
         """Removes a file; one that is not there is no error."""
+        ...
+
+    async def delete_all(self, company_id: int) -> None:
+        """Removes every file of a company that is ended. Raises OSError, and may be repeated."""
         ...
 
 
@@ -161,6 +166,10 @@ class LocalMediaStore:
         path = self._path(company_id, key)
         await trio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
 
+    async def delete_all(self, company_id: int) -> None:
+        """See MediaStore."""
+        await trio.to_thread.run_sync(_delete_tree, self._root / str(int(company_id)))
+
 
 async def _pour(content: AsyncIterable[bytes], incoming: "_Incoming") -> None:
     try:
@@ -180,6 +189,11 @@ def _read(path: Path, start: int, length: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         file.seek(start)
         return file.read(length)
+
+
+def _delete_tree(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _sweep(folder: Path) -> int:

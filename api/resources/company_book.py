@@ -166,6 +166,7 @@ async def remove(ctx: Ctx, company_id: CompanyId) -> Done:
             key = address.key
             if key == company_id or (isinstance(key, tuple) and key[0] == company_id):
                 await system.stop(address)
+    await ctx.parts.media.delete_all(company_id)  # before the rows: what breaks off is repeated
     await founding.delete_company(ctx.parts.database, company_id)
     ctx.parts.snapshots.invalidate(company_id)
     return Done("Company deleted")

@@ -27,6 +27,18 @@ async def check_media_store(store: MediaStore) -> None:
     await store.delete(1, stored.key)
     with pytest.raises(MediaMissing):
         await store.stat(1, stored.key)
+    await _a_company_ends(store)
+
+
+async def _a_company_ends(store: MediaStore) -> None:
+    theirs = [await store.put(7, bytes((n,)), limit=10) for n in range(5)]
+    other = await store.put(8, b"x", limit=10)
+    for _ in range(2):
+        await store.delete_all(7)
+    for stored in theirs:
+        with pytest.raises(MediaMissing):
+            await store.stat(7, stored.key)
+    assert await store.stat(8, other.key) == other
 
 
 async def _companies_are_apart(store: MediaStore, key: str) -> None:

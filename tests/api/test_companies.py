@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.media import MediaMissing
 from storage import companies
 from tests.api.conftest import World
 
@@ -86,6 +87,19 @@ async def test_what_does_not_fit_changes_nothing(world: World, changed, status):
     shown = (await world.call("GET", path, token=world.super)).json()
     assert (shown["name"], shown["email"]) == ("New Ltd", "boss@new.test")
     assert (await world.login("boss@new.test", "secret")).status == 200
+
+
+async def test_a_company_that_is_ended_takes_its_files_with_it(world: World):
+    media = world.app.parts.media
+    theirs = await media.put(world.b.id, b"their picture", limit=100)
+    ours = await media.put(world.a.id, b"our picture", limit=100)
+    ended = await world.call("DELETE", f"/companies/{world.b.id}", token=world.super)
+    assert ended.status == 200, ended
+    with pytest.raises(MediaMissing):
+        await media.stat(world.b.id, theirs.key)
+    assert await media.stat(world.a.id, ours.key) == ours
+    assert (await world.call("GET", f"/companies/{world.b.id}", token=world.super)).status == 404
+    assert (await world.call("GET", "/tickets", token=world.b.admin)).status == 401
 
 
 async def test_a_time_zone_that_there_is_not_is_refused_and_an_old_one_harms_nobody(world: World):
