@@ -10,6 +10,7 @@ from typing import Any
 from actors.channels.base import Phone, SharedContact
 from api.endpoint.declaration import Endpoint
 from api.realtime import wire
+from api.routes import table
 from storage.events import DomainEvent
 from tests.api.conftest import World
 from tests.api.mutations import call, prepared
@@ -133,6 +134,23 @@ SILENT: dict[str, str] = {
 """Nouns and routes that no browser listens for, and why that is enough."""
 
 
+PUBLIC: dict[str, str] = {
+    "auth.login": "the user's other browsers hear of it, see below",
+    "auth.logout": "sockets of the session are told and dropped (`test_withdrawals`)",
+    "auth.refresh": "it is the same session",
+    "front.receive_at_root": "an address that answers, nothing changes",
+    "passwords.forgot": "a letter is sent",
+    "passwords.forgot_there": "a letter is sent",
+    "passwords.reset": "every session ends, their sockets with them",
+    "passwords.reset_there": "every session ends, their sockets with them",
+    "sign_ups.sign_up": "nobody of the new company is here yet",
+    "sign_ups.sign_up_there": "nobody of the new company is here yet",
+    "whatsapp.receive": "what it brings is told by the actors (`test_conversations`)",
+    "whatsapp.receive_connection": "what it brings is told by the actors (`test_conversations`)",
+}
+"""Mutating routes without a login, and who hears of them."""
+
+
 def expected(endpoint: Endpoint) -> str:
     """What must be told of a call: `name:action:key`, some of them; "" of a silent one."""
     noun, _, verb = endpoint.name.partition(".")
@@ -157,16 +175,43 @@ def told(events: Sequence[DomainEvent]) -> set[str]:
     }
 
 
-async def test_every_mutation_is_told_or_silent_on_purpose(world: World) -> None:
+def listening(world: World) -> list[DomainEvent]:
+    """Every event from here on, as it is handed over."""
     heard: list[DomainEvent] = []
     publisher: Any = world.app.parts.database.publisher
     hand_over = publisher._hand_over
 
-    def listening(pairs: Sequence[tuple[int, DomainEvent]]) -> None:
+    def listen(pairs: Sequence[tuple[int, DomainEvent]]) -> None:
         heard.extend(event for _, event in pairs)
         hand_over(pairs)
 
-    publisher._hand_over = listening
+    publisher._hand_over = listen
+    return heard
+
+
+def test_every_mutation_without_a_login_is_spoken_of() -> None:
+    assert set(PUBLIC) == {
+        endpoint.name
+        for endpoint in table()
+        if endpoint.built and endpoint.guard.public and endpoint.method != "GET"
+    }
+
+
+async def test_a_login_is_told_to_that_users_browsers_alone_and_holds_no_token(
+    world: World,
+) -> None:
+    heard = listening(world)
+    answer = await world.login("user@a.test")
+    pushes = [push for event in heard for push in wire.pushes(event)]
+    [push] = [push for push in pushes if push.name == f"company-{world.a.id}-auth"]
+    assert push.rooms == (f"user-{world.a.user_id}",)
+    assert push.payload["action"] == "update"
+    assert push.payload["user"]["id"] == world.a.user_id
+    assert answer.json()["token"] not in str(push.payload)
+
+
+async def test_every_mutation_is_told_or_silent_on_purpose(world: World) -> None:
+    heard = listening(world)
     phone = Phone(phone="5511988880000")
     world.app.simulator.address_book = (SharedContact(formatted_name="Ana", phones=(phone,)),)
     seen: set[str] = set()
