@@ -175,7 +175,7 @@ async def test_it_takes_uploads_serves_files_and_marks_read(shared: Fake, tmp_pa
         stored = await LocalMediaStore(tmp_path).put(7, content, limit=10_000)
         picture = OutMedia(to=ANA, kind="image", stored=stored.key)
         assert isinstance(await talk.channel.send(ACCOUNT, picture, outbox_id=404), Accepted)
-        read_receipt = OutRead(message_id="wamid.IN")
+        read_receipt = OutRead(message_id="wamid.IN", typing=True)
         assert await talk.channel.send(ACCOUNT, read_receipt, outbox_id=0) == Accepted()
         found, mime = await talk.channel.fetch(ACCOUNT, Media(kind="image", id="1"), limit=10**6)
         assert (found[:4], mime) == (b"\x89PNG", "image/png")
