@@ -122,8 +122,12 @@ class ApiTokens:
     def published(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
         """Forget what is known when a committed event changes a token."""
         if any(isinstance(event, RecordChanged) and event.noun == NOUN for _, event in pairs):
-            self._generation += 1
-            self._known.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Look every token up again, those that are being looked up included."""
+        self._generation += 1
+        self._known.clear()
 
     async def _find(self, token: str) -> ApiToken | None:
         key = api_tokens.digest(token)

@@ -169,6 +169,8 @@ async def remove(ctx: Ctx, company_id: CompanyId) -> Done:
     await ctx.parts.media.delete_all(company_id)  # before the rows: what breaks off is repeated
     await founding.delete_company(ctx.parts.database, company_id)
     ctx.parts.snapshots.invalidate(company_id)
+    for known in (ctx.parts.doors, ctx.parts.api_tokens):
+        known.forget()  # no event tells of what went with the company
     return Done("Company deleted")
 
 

@@ -76,10 +76,14 @@ class Doors:
     def published(self, pairs: Sequence[tuple[int, DomainEvent]]) -> None:
         """Forget everything when a committed event changes a connection."""
         if any(isinstance(event, ConnectionChanged | ConnectionRemoved) for _, event in pairs):
-            self._generation += 1
-            self._by_token.clear()
-            self._by_api_token.clear()
-            self._by_account.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Look everything up again, what is being looked up included."""
+        self._generation += 1
+        self._by_token.clear()
+        self._by_api_token.clear()
+        self._by_account.clear()
 
     async def _door(self, found: connections.Connection | None) -> Door | None:
         if found is None:

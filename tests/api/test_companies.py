@@ -5,6 +5,7 @@ import pytest
 from actors.media import MediaMissing
 from storage import companies
 from tests.api.conftest import World
+from tests.api.test_webhooks import delivery, post
 
 FORM = {
     "name": "New Ltd",
@@ -100,6 +101,26 @@ async def test_a_company_that_is_ended_takes_its_files_with_it(world: World):
     assert await media.stat(world.a.id, ours.key) == ours
     assert (await world.call("GET", f"/companies/{world.b.id}", token=world.super)).status == 404
     assert (await world.call("GET", "/tickets", token=world.b.admin)).status == 401
+
+
+async def test_what_opened_a_company_opens_nothing_when_it_is_ended(world: World):
+    """Though it was used a moment ago, and is remembered."""
+    body = {"number": "5511988880001", "body": "hi"}
+    delivered = delivery(world.b.phone_id, ("wamid.1", "5511977770001", "hello"))
+    hook = f"/webhooks/whatsapp/{world.b.cloud_token}"
+
+    async def statuses() -> list[int]:
+        tokens = (world.b.program, world.b.api_token)
+        sent = [
+            await world.call("POST", "/api/messages/send", body, token=token) for token in tokens
+        ]
+        sent.append(await post(world, hook, delivered, world.b.cloud_secret))
+        return [answer.status for answer in sent]
+
+    assert await statuses() == [200, 200, 200]
+    ended = await world.call("DELETE", f"/companies/{world.b.id}", token=world.super)
+    assert ended.status == 200, ended
+    assert await statuses() == [403, 403, 403]
 
 
 async def test_a_time_zone_that_there_is_not_is_refused_and_an_old_one_harms_nobody(world: World):
