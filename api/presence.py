@@ -8,7 +8,7 @@ from actors.configuration import SnapshotCache
 from actors.events import UserChanged
 from storage import users
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import Retryable
 from storage.ids import CompanyId, UserId
 from storage.users import UserPatch
 from storage.views import user_view
@@ -41,8 +41,17 @@ class Presence:
             for (company_id, user_id), online in wanted.items():
                 try:
                     await self._write(company_id, user_id, online)
-                except StorageError as error:
-                    log.warning("presence of user %s not written: %s", user_id, error)
+                except Retryable as error:
+                    log.warning("presence of user %s not written yet: %s", user_id, error)
+                    self._again(company_id, user_id, online)
+                    await trio.sleep(error.retry_after)
+                except Exception:
+                    log.exception("presence of user %s not written", user_id)
+
+    def _again(self, company_id: CompanyId, user_id: UserId, online: bool) -> None:
+        """Write it with the next ones, unless something newer is known by now."""
+        self._wanted.setdefault((company_id, user_id), online)
+        self._woken.set()
 
     async def _write(self, company_id: CompanyId, user_id: UserId, online: bool) -> None:
         found = await users.find(self._database, company_id, user_id)
