@@ -32,7 +32,7 @@ from api.composing import ComposingNotices
 from api.console.routes import console, docs
 from api.edge import EdgeLimits, open_listeners, serve_edge
 from api.endpoint.asgi import AsgiApp, Dispatcher, Receive, Scope, Send
-from api.housekeeping import keep_house, keep_searchable
+from api.housekeeping import keep_house, keep_searchable, tended
 from api.idempotency import Idempotency
 from api.metrics import Metrics
 from api.parts import Parts
@@ -185,12 +185,12 @@ async def open_app(settings: Settings, dsn: str, *, take_over: bool = False) -> 
                     realtime.ports, show_composing=notices.show
                 )
                 await nursery.start(realtime.run)
-                nursery.start_soon(simulator.run)
-                nursery.start_soon(presence.run)
-                nursery.start_soon(keep_house, settings, database)
+                nursery.start_soon(tended, simulator.run)
+                nursery.start_soon(tended, presence.run)
+                nursery.start_soon(tended, keep_house, settings, database)
                 if parts.mailer is not None:
-                    nursery.start_soon(parts.mailer.run)
-                nursery.start_soon(keep_searchable, database)
+                    nursery.start_soon(tended, parts.mailer.run)
+                nursery.start_soon(tended, keep_searchable, database)
                 nursery.start_soon(_stop_when_lost, owner, nursery.cancel_scope)
                 yield App(
                     asgi=one_port(parts, realtime),

@@ -1,6 +1,7 @@
 """What is done beside the requests: forgetting in time, and working in what new messages say."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import trio
@@ -13,12 +14,28 @@ from storage.event_partitions import roll_partitions
 
 log = logging.getLogger("api.housekeeping")
 EVERY = 3600.0
+ANEW_AFTER = 5.0
 TEXTS_EVERY = 5.0
 REQUESTS_KEPT = timedelta(hours=48)
 SESSIONS_KEPT = timedelta(days=30)
 MAILS_KEPT = timedelta(days=30)
 TOLD_KEPT = timedelta(days=30)
 """A provider repeats what was not answered for a week."""
+
+
+async def tended(work: Callable[..., Awaitable[None]], *args: object) -> None:
+    """Run what goes on beside the requests: a defect in it is told and it begins anew.
+
+    The server, which has requests to answer, goes on.
+    """
+    while True:
+        try:
+            await work(*args)
+        except Exception:
+            log.exception("%s broke and begins anew", work.__qualname__)
+            await trio.sleep(ANEW_AFTER)
+        else:
+            return
 
 
 async def keep_house(settings: Settings, database: Database) -> None:

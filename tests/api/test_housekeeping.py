@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
+import trio
+from trio.testing import MockClock
 
-from api.housekeeping import clean_up
+from api.housekeeping import ANEW_AFTER, clean_up, tended
 from tests.api.conftest import World
 
 
@@ -45,3 +48,21 @@ async def test_only_old_rows_are_forgotten(world: World):
     await clean_up(world.settings, database, datetime.now(UTC) + timedelta(days=400))
     assert [await count(world, table) for table in FORGOTTEN] == [0] * len(FORGOTTEN)
     assert await count(world, "messages") > 0
+
+
+async def test_a_defect_beside_the_requests_is_told_and_the_work_begins_anew(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    began: list[float] = []
+
+    async def work(name: str) -> None:
+        began.append(trio.current_time())
+        if len(began) < 3:
+            raise ValueError(name)
+
+    await tended(work, "defect")
+    assert [moment - began[0] for moment in began] == [0, ANEW_AFTER, 2 * ANEW_AFTER]
+    assert caplog.text.count("begins anew") == 2
+    with trio.move_on_after(1) as scope:
+        await tended(trio.sleep_forever)
+    assert scope.cancelled_caught
