@@ -222,6 +222,27 @@ async def test_a_file_is_attached_shown_and_taken_off(world: World):
     assert (await world.call("GET", path, token=world.a.admin)).json()["mediaPath"] is None
 
 
+async def test_a_file_for_an_entry_of_a_list_fills_that_entry(world: World):
+    body = {"name": "Catalogue", "options": [{"name": "spring"}, {"name": "autumn"}]}
+    made = (await world.call("POST", "/files", body, token=world.a.admin)).json()
+    spring, autumn = (option["id"] for option in made["options"])
+    for fields, filename in (({"id": str(autumn)}, "autumn.png"), ({}, "winter.png")):
+        content, headers = form("files", filename, PNG, **fields)
+        path = f"/files/uploadList/{made['id']}"
+        answer = await world.client(
+            "POST", path, body=content, headers=headers, token=world.a.admin
+        )
+        assert answer.status == 200, answer
+    shown = (await world.call("GET", f"/files/{made['id']}", token=world.a.admin)).json()
+    filled = {option["id"]: bool(option["path"]) for option in shown["options"]}
+    assert len(filled) == 3
+    assert (filled[spring], filled[autumn]) == (False, True)
+    content, headers = form("files", "x.png", PNG, id=str(spring))
+    path = f"/files/uploadList/{world.b.rows.get('file_list_id', 0)}"
+    refused = await world.client("POST", path, body=content, headers=headers, token=world.b.admin)
+    assert refused.status == 404
+
+
 async def test_a_campaign_is_planned_but_not_started_by_its_status(world: World):
     for status in ("EM_ANDAMENTO", "FINALIZADA", "x"):
         body = {"name": "c", "status": status}

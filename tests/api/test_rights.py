@@ -174,8 +174,13 @@ async def test_a_group_is_written_to_first_only_by_who_sees_groups(world: World)
         sa.text(f"update contacts set is_group = true where id = {made.json()['id']}")
     )
     body = {"contactId": made.json()["id"], "queueId": company.department_id}
+    passed_on = body | {"messageId": company.message_id}
     await set_flags(world, "all_ticket")
     assert (await world.call("POST", "/tickets", body, token=company.user)).status == 403
+    forwarded = await world.call("POST", "/message/forward", passed_on, token=company.user)
+    assert forwarded.status == 403
+    listed = await world.call("GET", "/tickets", token=company.admin, query="status=group")
+    assert listed.json()["count"] == 0
     await set_flags(world, "allow_group")
     assert (await world.call("POST", "/tickets", body, token=company.user)).status == 200
 

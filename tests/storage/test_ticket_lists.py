@@ -17,7 +17,7 @@ from storage.departments import DepartmentPatch
 from storage.events import DomainEvent
 from storage.ids import DepartmentId, TagId, TicketId
 from storage.tags import TagPatch, ticket_tags
-from storage.ticket_lists import Counts, TicketFilter, Viewer, may_see, pages
+from storage.ticket_lists import Counts, TicketFilter, Viewer, may_see, pages, sight
 from storage.tickets import Ticket, tickets
 from tests.storage.world import NOON, Place, found, put_contact, put_ticket
 
@@ -57,6 +57,15 @@ async def _sales(database: Database, place: Place) -> DepartmentId:
     return made.id
 
 
+async def _open_to(database: Database, place: Place, viewer: Viewer) -> set[TicketId]:
+    """The tickets that the viewer may open, as the database tells."""
+    who = sa.literal(viewer.user_id, sa.BigInteger)
+    where = sa.literal(list(viewer.department_ids), sa.ARRAY(sa.BigInteger))
+    allowed = sight._may_see(viewer, who, where)
+    rows = sa.select(tickets.c.id).where(tickets.c.company_id == place.company_id, *allowed)
+    return {TicketId(row[0]) for row in await database.rows(rows)}
+
+
 async def test_whatever_a_list_shows_its_viewer_may_open(database: Database) -> None:
     place = await found(database, "one")
     sales = await _sales(database, place)
@@ -71,6 +80,8 @@ async def test_whatever_a_list_shows_its_viewer_may_open(database: Database) -> 
             all_user_chat=all_user_chat,
             allow_group=allow_group,
         )
+        open_to = {ticket.id for ticket in stored.values() if may_see(viewer, ticket)}
+        assert await _open_to(database, place, viewer) == open_to, viewer
         for status, show_all in itertools.product(LISTS, (False, True)):
             wanted = TicketFilter(status=status, show_all=show_all, page_size=100)
             page = await ticket_lists.page(database, place.company_id, viewer, wanted)
