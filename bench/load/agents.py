@@ -113,9 +113,11 @@ class Watch:
             for fd, _ in self.epoll.poll(1.0):
                 if fd != sys.stdin.fileno():
                     self.read(fd)
-                elif b"mark" in os.read(fd, 64):
+                    continue
+                said = os.read(fd, 64)  # both at once, when this process got no turn in between
+                if b"mark" in said:
                     self.mark()
-                else:
+                if b"stop" in said or not said:
                     self.findings.cpu_s = spent() - self.used
                     return
             if not announced and all(client.ready for client in self.clients.values()):

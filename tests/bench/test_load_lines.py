@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from bench.children import ROOT, child
+from bench.load import agents
 
 SAY = "import os, time; os.write(1, {said!r}); {then}"
 
@@ -51,3 +52,12 @@ def test_a_process_whose_plan_is_cut_off_ends_and_says_so(module: str, plan: byt
     assert (ended.returncode, ended.stdout) == (1, b"")
     assert f"the plan was cut off after {len(plan)} bytes" in ended.stderr.decode()
     assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("orders", [b"mark\nstop", b"stop"])
+def test_the_agents_stop_whatever_was_said_before_in_one_go(orders: bytes) -> None:
+    with child(["-m", "bench.load.agents"]) as watch:
+        watch.say(b'{"host":"127.0.0.1","port":1,"clients":[]}')
+        assert watch.line() == b"ready\n"
+        watch.say(orders)
+        assert watch.answer(agents.Findings).frames == 0
