@@ -107,6 +107,11 @@ class Log:
         """May somebody come back?"""
         return bool(self._saved)
 
+    @property
+    def size(self) -> int:
+        """How many bytes of events it keeps."""
+        return self._bytes
+
     def append(self, rooms: tuple[str, ...], event: Logged) -> None:
         """Number an event (the number becomes its offset) and keep it.
 

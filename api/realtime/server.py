@@ -59,6 +59,7 @@ class RealtimeStats(msgspec.Struct, frozen=True):
     events: int
     sends: int
     slow_clients: int
+    kept_bytes: int
 
 
 class RealtimeServer:
@@ -389,4 +390,5 @@ class RealtimeServer:
             events=self._events,
             sends=reactor.sends,
             slow_clients=reactor.overflowed,
+            kept_bytes=sum(c.log.size for c in self._channels.values() if c.log is not None),
         )

@@ -351,7 +351,8 @@ async def test_what_is_kept_for_those_who_come_back_is_shared_by_all_companies()
             say(server, seq, "user-1", size=1_000)
             say(server, seq, "user-9", company=2, size=1_000)
         logs = [server.channel(company).log for company in (COMPANY, OTHER)]
-        await until(lambda: all(log and 15_000 < log._bytes <= 20_000 for log in logs))
+        await until(lambda: all(log and 15_000 < log.size <= 20_000 for log in logs))
+        assert server.stats().kept_bytes <= settings.recovery_total
 
 
 class Told:
@@ -371,7 +372,7 @@ def test_what_nobody_can_be_missing_any_more_is_let_go() -> None:
     for second in range(500):
         log.expire(float(second))
         log.append(("user-1",), Told(second + 1))
-        assert log._bytes <= 100 * 112
+        assert log.size <= 100 * 112
     log.save("pid", Saved("sid", "/", {"user-1": 1}, me, until=600.0))
     assert log.gap("pid", "boot.300.300", "/", me, 500.0) == Gap(300, 500)  # the event log has it
     found = log.restore("pid", "boot.450.450", "/", me, 500.0)
@@ -379,7 +380,7 @@ def test_what_nobody_can_be_missing_any_more_is_let_go() -> None:
     assert len(found[1]) == 50
     log.expire(1_000.0)
     log.expire(1_200.0)
-    assert (log._bytes, log.awaited) == (0, False)
+    assert (log.size, log.awaited) == (0, False)
     log.append(("user-1",), Told(501))
     assert log.here() == "boot.501.501"
 
