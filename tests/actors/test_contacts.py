@@ -256,6 +256,25 @@ def test_a_brazilian_mobile_has_two_spellings(number: str, twin: str) -> None:
     assert twin_of(number) == twin
 
 
+async def test_a_number_that_was_another_contacts_is_still_that_ones(database: Database) -> None:
+    async with open_world(database) as world:
+        await world.say("5522", "hi")
+        moved = IdentityChange(
+            previous=Identity(phone="5522"), current=Identity(phone="5599"), timestamp=NOW
+        )
+        await world.intake.identity(ONE, FIRST, moved)
+        await world.say("5511", "hi")
+        command = UpdateContact(
+            company_id=ONE,
+            contact_id=await world.contact_of("5511"),
+            patch=ContactPatch(),
+            number="5522",
+        )
+        with pytest.raises(DuplicatedContact):
+            await world.system.ask(command)
+        assert await world.contact_of("5511")
+
+
 async def test_people_merge_two_contacts(database: Database) -> None:
     async with open_world(database) as world:
         await world.say("5511", "a")
