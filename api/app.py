@@ -263,7 +263,7 @@ def _numbers(prefix: str, figures: msgspec.Struct) -> Iterator[tuple[str, float]
 
 def one_port(parts: Parts, realtime: RealtimeServer) -> AsgiApp:
     """Sockets, console and API behind one listener, told apart by path."""
-    rest = Dispatcher(table(), parts, _late_fallback(parts))
+    rest = Dispatcher(table(), parts)
     sockets = cast("AsgiApp", realtime.asgi)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -278,28 +278,6 @@ def one_port(parts: Parts, realtime: RealtimeServer) -> AsgiApp:
             await rest(scope, receive, send)
 
     return app
-
-
-def _late_fallback(parts: Parts) -> AsgiApp:
-    """The Quart application, built in a thread when it is first needed: a start without it is
-    a third of a second shorter."""
-    built: list[AsgiApp] = []
-    building = trio.Lock()
-
-    async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
-        if not built:
-            async with building:
-                if not built:
-                    built.append(await trio.to_thread.run_sync(_build_fallback, parts))
-        await built[0](scope, receive, send)
-
-    return fallback
-
-
-def _build_fallback(parts: Parts) -> AsgiApp:
-    from api.fallback import build_fallback
-
-    return build_fallback(parts)
 
 
 @asynccontextmanager

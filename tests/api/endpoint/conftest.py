@@ -60,7 +60,7 @@ class Client:
     """Sends requests to an ASGI application, body in pieces of `piece` bytes."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
 
     async def __call__(
         self,
@@ -109,7 +109,7 @@ class Client:
             "headers": [(k.encode(), v.encode("latin-1")) for k, v in sent.items()],
             "client": ("192.0.2.1", 5),
         }
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
         start, *rest = got
         return Answer(
             start["status"],
@@ -130,15 +130,11 @@ def serve() -> Callable[[Iterable[Endpoint]], Client]:
         } | settings
         parts = SimpleNamespace(
             settings=SimpleNamespace(**values),
-            auth=SimpleNamespace(authenticate=authenticate),
+            auth=SimpleNamespace(bearers=SimpleNamespace(authenticate=authenticate)),
             metrics=Metrics(),
             audit=Audit("key"),
         )
 
-        async def fallback(scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": 418, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-
-        return Client(Dispatcher(RouteTable(endpoints), parts, fallback))  # type: ignore[arg-type]
+        return Client(Dispatcher(RouteTable(endpoints), parts))  # type: ignore[arg-type]
 
     return build

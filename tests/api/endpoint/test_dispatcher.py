@@ -1,5 +1,6 @@
 """What every declared endpoint does by itself, before and after its handler."""
 
+import json
 import logging
 from collections.abc import AsyncIterator
 
@@ -258,8 +259,18 @@ async def test_streams_are_sent_in_pieces_of_a_declared_length(client):
     assert (answer.body, answer.headers["content-length"]) == (b"abcdef", "6")
 
 
-async def test_unknown_paths_go_to_the_fallback(client):
-    assert (await client("GET", "/nothing")).status == 418
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PURGE"])
+async def test_unknown_paths_are_404_in_the_familys_shape(client, method: str):
+    answer = await client(method, "/nothing")
+    assert answer.status == 404
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if method != "HEAD":
+        assert json.loads(answer.body) == {"error": "ERR_NOT_FOUND"}
+
+
+async def test_only_http_is_served(client):
+    with pytest.raises(ValueError, match="no lifespan here"):
+        await client.app({"type": "lifespan"}, None, None)
 
 
 async def test_every_answer_carries_security_headers_and_a_request_id(client):
@@ -306,5 +317,5 @@ async def test_a_client_that_goes_away_mid_body_is_not_served(client):
 async def test_requests_are_counted(serve):
     client = serve(routes)
     await client("GET", "/things/1", token="user")
-    metrics = client._app._parts.metrics.text()
+    metrics = client.app._parts.metrics.text()
     assert 'chatia_requests_total{endpoint="test_dispatcher.show",status="200"} 1' in metrics
