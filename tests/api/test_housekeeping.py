@@ -20,6 +20,7 @@ FORGOTTEN = (
     "events",
     "idempotency_keys",
     "refresh_families",
+    "password_resets",
     "early_statuses",
     "inbound_receipts",
     "webhook_events",
@@ -38,6 +39,8 @@ async def test_only_old_rows_are_forgotten(world: World):
     for statement in (
         "insert into early_statuses (company_id, connection_id, provider_id, ack) values (1, 1, 'x', 2)",
         "insert into inbound_receipts (company_id, connection_id, provider_id) values (1, 1, 'x')",
+        "insert into password_resets (company_id, user_id, digest, expires_at)"
+        f" values ({world.a.id}, {world.a.user_id}, 'x', now() + interval '1 hour')",
         "insert into webhook_events (source, reason, body) values ('s', 'nobody', 'x')",
     ):
         await database.execute(sa.text(statement))
