@@ -4,7 +4,14 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from storage import contact_book, conversations, dead_letters, inbound_receipts, outbox_queue
+from storage import (
+    contact_book,
+    conversations,
+    dead_letters,
+    inbound_receipts,
+    messages,
+    outbox_queue,
+)
 from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
@@ -56,6 +63,11 @@ class PgTickets:
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None:
         return await conversations.message_by_key(self._database, company_id, key)
 
+    async def delete_older(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+    ) -> None:
+        await messages.delete_older(self._database, company_id, contact_id, ticket_id)
+
 
 class PgContacts:
     """Contacts and the names they are known by."""
@@ -101,6 +113,11 @@ class PgContacts:
         return await outbox_queue.own_messages_by_provider_id(
             self._database, company_id, connection_id, provider_ids
         )
+
+    async def delete_older(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+    ) -> None:
+        await messages.delete_older(self._database, company_id, contact_id, ticket_id)
 
 
 class PgDeadLetters:

@@ -32,7 +32,7 @@ from storage.metadata import (
     row_id,
     string,
 )
-from storage.sql import prepared
+from storage.sql import Query, prepared
 
 # History keeps the connection, department and user it happened with, also after their deletion:
 # those three columns have no foreign key, so deleting one of them never rewrites the history.
@@ -170,6 +170,25 @@ _NEWEST_RECEIVED: Final = prepared(
     .limit(1)
 )
 
+KEPT: Final = 1_000
+"""The newest messages of what is to be deleted, which go with it in one commit."""
+
+
+def _older(of: sa.Column[int]) -> Query:
+    """Delete some of the messages that are older than the newest ones."""
+    newest = (
+        sa.select(_t.id)
+        .where(_OF_COMPANY, of == sa.bindparam("of", type_=sa.BigInteger))
+        .order_by(_t.id.desc())
+        .offset(KEPT)
+        .limit(KEPT)
+    )
+    return prepared(sa.delete(messages).where(_OF_COMPANY, _t.id.in_(newest)))
+
+
+_OLDER: Final = _older(_t.contact_id)
+_OLDER_OF_TICKET: Final = _older(_t.ticket_id)
+
 _WORKED_IN: Final = sa.text("SELECT gin_clean_pending_list('ix_messages_text')")
 
 
@@ -212,3 +231,16 @@ async def of_period(
     return await database.all(
         _PERIOD, into=Message, company=company_id, start=start, end=end, most=most
     )
+
+
+async def delete_older(
+    database: Database, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+) -> None:
+    """Delete all but the newest messages of a conversation, or of one ticket, that is to be deleted.
+
+    In portions, for a commit that other companies wait for must not be long: what is left goes with
+    the contact or the ticket. Nobody may write to the conversation meanwhile.
+    """
+    query, of = (_OLDER, contact_id) if ticket_id is None else (_OLDER_OF_TICKET, ticket_id)
+    while await database.execute(query, company=company_id, of=of) == KEPT:
+        pass

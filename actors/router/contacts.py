@@ -272,6 +272,7 @@ class ContactBook:
         loaded = await self._ports.store.load(self._company_id, contact_id)
         if loaded.contact is None:
             raise UnknownContact(str(contact_id))
+        await self._ports.store.delete_older(self._company_id, contact_id, None)
         events: list[DomainEvent] = [
             TicketRemoved(company_id=self._company_id, ticket_id=ticket.id, was=place_of(ticket))
             for ticket in loaded.tickets

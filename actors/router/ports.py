@@ -11,7 +11,7 @@ from actors.router.aliases import KnownNames
 from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
-from storage.ids import CompanyId, ConnectionId, ContactId, OutboxId
+from storage.ids import CompanyId, ConnectionId, ContactId, OutboxId, TicketId
 
 
 class ContactStore(Protocol):
@@ -51,6 +51,12 @@ class ContactStore(Protocol):
         self, company_id: CompanyId, connection_id: ConnectionId, provider_ids: list[str]
     ) -> Collection[str]:
         """Those of the ids that messages of ours carry."""
+        ...
+
+    async def delete_older(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+    ) -> None:
+        """Deletes all but the newest messages of what is about to be deleted."""
         ...
 
 

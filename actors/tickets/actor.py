@@ -232,6 +232,8 @@ class TicketActor(Actor, accepts=TicketCommand):
     @handler
     async def delete(self, cmd: DeleteTicket) -> None:
         await self._know(cmd)
+        if cmd.ticket_id in self._decider.state.tickets:
+            await self._ports.store.delete_older(cmd.company_id, self._contact_id, cmd.ticket_id)
         await self._decide(lambda draft: draft.remove(draft.ticket(cmd.ticket_id)))
 
     @handler

@@ -51,6 +51,12 @@ class TicketStore(Protocol):
 
     async def by_key(self, company_id: CompanyId, key: str) -> Message | None: ...
 
+    async def delete_older(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+    ) -> None:
+        """Deletes all but the newest messages of what is about to be deleted."""
+        ...
+
 
 class TicketPorts(msgspec.Struct, kw_only=True):
     """Everything a ticket actor uses, shared by all of them."""

@@ -277,3 +277,8 @@ class Memory:
         if not found:
             return None
         return self._as(Message, self.rows("messages", id=found[0]["message_id"])[0])
+
+    async def delete_older(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+    ) -> None:
+        """Leaves all to the commit that deletes: conversations in memory are short."""

@@ -6,7 +6,7 @@ from storage.contact_book import Named
 from storage.contacts import Contact, CustomField
 from storage.conversations import Loaded
 from storage.early_statuses import EarlyStatus
-from storage.ids import CompanyId, ConnectionId, ContactId, MessageId
+from storage.ids import CompanyId, ConnectionId, ContactId, MessageId, TicketId
 from storage.messages import Message
 from storage.outbox import OutboxRow
 from storage.outbox_queue import Place
@@ -78,6 +78,11 @@ class MemoryContacts:
     ) -> set[str]:
         rows = self._memory.rows("messages", connection_id=connection_id, from_me=True)
         return {row["provider_id"] for row in rows} & set(provider_ids)
+
+    async def delete_older(
+        self, company_id: CompanyId, contact_id: ContactId, ticket_id: TicketId | None
+    ) -> None:
+        """Leaves all to the commit that deletes: conversations in memory are short."""
 
 
 class MemoryOutbox:

@@ -18,16 +18,26 @@ from actors.router import (
 )
 from actors.router.aliases import twin_of
 from actors.tickets import rules_merge
-from actors.tickets.commands import CreateTicket, Delivered, SendMessage, UpdateTicket
+from actors.tickets.commands import (
+    CreateTicket,
+    DeleteTicket,
+    Delivered,
+    SendMessage,
+    UpdateTicket,
+)
+from engine import Command
+from storage import messages
 from storage.contacts import ContactPatch
 from storage.database import Database
-from storage.errors import Poisoned
+from storage.errors import DatabaseUnavailable, Poisoned
 from storage.ids import ContactId, UserId
 from storage.tables import ALL
+from storage.writer.group import GroupWriter
 from tests.actors.company import NOW
 from tests.actors.world import FIRST, ONE, TWO, World, conversation, open_world
 
 ANN = UserId(1001)
+AWAY = "away"
 
 
 async def both(world: World, body: str) -> object:
@@ -147,6 +157,37 @@ async def test_a_deleted_contact_leaves_nothing_and_may_come_back(database: Data
             await world.system.ask(DeleteContact(company_id=ONE, contact_id=contact))
         assert await world.say("5511", "again") == Delivered(stored=1)
         assert await world.contact_of("5511") != contact
+
+
+@pytest.mark.parametrize("of_ticket", [True, False])
+async def test_a_long_conversation_is_deleted_without_a_long_commit(
+    database: Database, monkeypatch: pytest.MonkeyPatch, of_ticket: bool
+) -> None:
+    """Only the newest messages are left to the commit, for other companies wait for it."""
+    async with open_world(database) as world:
+        await world.say("5511", "hi")
+        contact, ticket = await world.ticket_of("5511")
+        remove: Command[None] = DeleteContact(company_id=ONE, contact_id=contact)
+        if of_ticket:
+            remove = DeleteTicket(company_id=ONE, contact_id=contact, by=ANN, ticket_id=ticket)
+        await database.execute(
+            sa.text(
+                "INSERT INTO messages (company_id, ticket_id, contact_id)"
+                " SELECT company_id, ticket_id, contact_id FROM messages, generate_series(1, 2500)"
+            )
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(GroupWriter, "save", _unavailable)
+            with pytest.raises(DatabaseUnavailable):
+                await world.system.ask(remove)
+        assert await world.value("SELECT count(*) FROM messages") == messages.KEPT
+        await world.system.ask(remove)
+        assert await world.value("SELECT count(*) FROM messages") == 0
+        assert await world.value("SELECT count(*) FROM tickets") == 0
+
+
+async def _unavailable(*_: object) -> None:
+    raise DatabaseUnavailable(AWAY)
 
 
 async def test_two_contacts_become_one_with_one_active_ticket(database: Database) -> None:

@@ -71,6 +71,34 @@ async def test_messages_leave_with_their_ticket(database: Database) -> None:
         await messages.get(database, place.company_id, message.id)
 
 
+async def _ids(database: Database) -> list[int]:
+    return [row[0] for row in await database.rows(sa.select(table.c.id).order_by(table.c.id))]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_of_what_is_to_be_deleted_the_newest_messages_are_left_and_all_that_is_others(
+    database: Database, whole: bool
+) -> None:
+    one, two = await found(database, "one"), await found(database, "two")
+    own, other = await put_ticket(database, one), await put_ticket(database, one, status="closed")
+    theirs = await put_ticket(database, two)
+    for place, ticket in ((two, theirs), (one, other), (one, own)):
+        many = sa.func.generate_series(1, 2 * messages.KEPT + 10).table_valued("n")
+        row = {"company_id": place.company_id, "contact_id": place.contact_id}
+        values = {**row, "ticket_id": ticket.id}
+        names = [sa.literal(value).label(name) for name, value in values.items()]
+        rows = sa.select(*names).select_from(many)
+        await database.execute(sa.insert(table).from_select(list(values), rows))
+    before = await _ids(database)
+    ticket_id = None if whole else own.id
+    await messages.delete_older(database, one.company_id, one.contact_id, ticket_id)
+    mine = len(before) // 3
+    kept = before[:mine] if whole else before[: 2 * mine]
+    assert await _ids(database) == [*kept, *before[-messages.KEPT :]]
+    await messages.delete_older(database, one.company_id, one.contact_id, ticket_id)
+    assert len(await _ids(database)) == len(kept) + messages.KEPT
+
+
 async def test_a_conversation_page_reads_the_index_in_order(database: Database) -> None:
     place = await found(database, "one")
     page = (
