@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVarTuple
 from engine._command import Command
 from engine._handlers import Handlers, collect_handlers, is_handler
 from engine._mailbox import MailboxPolicy
-from engine.errors import Address, DefinitionError
+from engine.errors import ActorStopped, Address, DefinitionError
 
 if TYPE_CHECKING:  # System runs actors; actors only name it
     from engine._cell import Cell
+    from engine._core import Core
     from engine._system import System
     from engine._timers import Timer
 
@@ -84,13 +85,21 @@ class Actor:
     async def on_stop(self) -> None:
         """Say goodbye after the last command of an orderly end. Not called after a crash."""
 
+    def _living(self) -> "Core":
+        """The engine, for the incarnation at this address; another's may not act in its name."""
+        cell = self._cell
+        if cell.actor is not self:
+            raise ActorStopped(cell.address)
+        return cell.kind.core
+
     def stop(self) -> None:
         """End this incarnation after the current command, ahead of everything queued.
 
         Queued askers get `ActorStopped`. A supervised child then follows its restart rule; a
         virtual address is activated again by its next command.
         """
-        self._cell.kind.core.request_stop(self._cell)
+        if self._cell.actor is self:
+            self._cell.kind.core.stop_itself(self._cell)
 
     def start_soon(
         self, fn: Callable[[*Ts], Awaitable[object]], *args: *Ts, name: str | None = None
@@ -100,25 +109,25 @@ class Actor:
         It is cancelled when the incarnation ends, and its crash crashes the actor. An actor with
         running child tasks is not idle.
         """
-        self._cell.kind.core.start_child(self._cell, fn, args, name)
+        self._living().start_child(self._cell, fn, args, name)
 
     def after(self, seconds: float, command: Command[Any]) -> "Timer":
         """Tell `command` once, `seconds` from now. Dies with this incarnation.
 
         An actor with a pending `after` is not idle.
         """
-        return self._cell.kind.core.start_timer(self._cell, seconds, None, command)
+        return self._living().start_timer(self._cell, seconds, None, command)
 
     def every(self, seconds: float, command: Command[Any]) -> "Timer":
         """Tell `command` every `seconds`, without drift; skipped while its mailbox is full.
 
         Dies with this incarnation. An actor with a running `every` is not idle.
         """
-        return self._cell.kind.core.start_timer(self._cell, seconds, seconds, command)
+        return self._living().start_timer(self._cell, seconds, seconds, command)
 
     def watch(self, address: Address) -> None:
         """Have a `Died` sent to this actor when the incarnation at `address` ends."""
-        self._cell.kind.core.watch(self._cell, address)
+        self._living().watch(self._cell, address)
 
     def unwatch(self, address: Address) -> None:
         """Take back a `watch`."""
@@ -130,7 +139,7 @@ class Actor:
         Askers get `error`; tells become dead letters. Commands of senders still waiting for
         room in the mailbox are failed too, so that none overtakes an earlier one.
         """
-        return self._cell.kind.core.fail_queued(self._cell, command_type, error)
+        return self._living().fail_queued(self._cell, command_type, error)
 
 
 _OWN_NAMES = frozenset(vars(Actor))

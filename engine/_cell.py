@@ -5,6 +5,7 @@ needs (system messages, waiting senders, timers, children, watchers) live in `Ex
 first use.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -57,7 +58,7 @@ class _StandIn(deque[Item]):
     """In the place of a queue, with nothing in it: over any bound, so that no item is appended."""
 
     def __len__(self) -> int:
-        return 1 << 62
+        return sys.maxsize
 
     def __bool__(self) -> bool:
         return False
@@ -116,11 +117,35 @@ class Extra:
         self.watchers: dict[Address, None] = {}
         self.watching: dict[Address, None] = {}
         self.quiet: trio.Event | None = None  # set when the last child task has ended
-        self.ended: trio.Event | None = None  # set when the incarnation has ended
-        self.drained: trio.Event | None = None  # set whenever the actor falls idle
+        self.ended: trio.Event | None = None  # see `ending`
+        self.drained: trio.Event | None = None  # see `draining`
         self.stopping: Op | None = None  # the system message now being carried out
         self.lines: list[tuple[deque[Waiting], Waiting]] = []  # forwards waiting for room
         self.marks: deque[tuple[int, float]] = deque()
+
+    def ending(self) -> trio.Event:
+        """Set when what runs now has ended, or a system message was carried out."""
+        if self.ended is None:
+            self.ended = trio.Event()
+        return self.ended
+
+    def end(self) -> None:
+        """Wake those that wait for `ending`."""
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended.set()
+
+    def draining(self) -> trio.Event:
+        """Set when the actor falls idle, or nobody is there to work on what is queued."""
+        if self.drained is None:
+            self.drained = trio.Event()
+        return self.drained
+
+    def drain(self) -> None:
+        """Wake those that wait for `draining`."""
+        drained, self.drained = self.drained, None
+        if drained is not None:
+            drained.set()
 
     def busy(self) -> bool:
         """Whether something of this incarnation is still under way besides the mailbox."""
@@ -299,7 +324,7 @@ class Kind:
         self.actor_class: type[Actor] | None = None
         self.plain = Actor.handlers.plain
         self.policy = MailboxPolicy()
-        self.capacity = self.policy.capacity
+        self.capacity: int = self.policy.capacity
         self.idle_timeout = 300.0
         self.refusals: tuple[type[Exception], ...] = ANSWERS
         self.reentrant: frozenset[type] = frozenset()
@@ -345,7 +370,7 @@ class Kind:
         self.actor_class = actor_class
         self.plain = actor_class.handlers.plain
         self.policy = actor_class.mailbox
-        self.capacity = self.policy.capacity
+        self.capacity = min(self.policy.capacity, sys.maxsize)  # see _StandIn
         self.idle_timeout = actor_class.idle_timeout if self.virtual else inf
         self.slow = actor_class.slow
         self.park_after = actor_class.park_after

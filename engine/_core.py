@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from engine._cell import COLD, DEAD, LIVE, Cell, Item, Kind, Waiting
+from engine._cell import CLOSED, STOPPING, Cell, Item, Kind, Waiting
 from engine._command import Command, Died
 from engine._events import EventStream
 from engine._mailroom import Mailroom, command_of
@@ -66,8 +66,12 @@ class Core(Mailroom):
 
     def request_stop(self, cell: Cell) -> None:
         """End this incarnation, ahead of everything queued."""
-        if cell.phase in (LIVE, COLD) or cell.actor is not None:
-            self.post(cell, ("stop", "stopped"))
+        self.post(cell, ("stop", "stopped"))
+
+    def stop_itself(self, cell: Cell) -> None:
+        """As `request_stop`; one that is ending already does not take the next one with it."""
+        if cell.phase != STOPPING:
+            self.request_stop(cell)
 
     def start_child(
         self,
@@ -78,7 +82,10 @@ class Core(Mailroom):
     ) -> None:
         """Start a child task of the current incarnation."""
         scope = trio.CancelScope()
-        cell.extras().children[scope] = None
+        extra = cell.extras()
+        extra.children[scope] = None
+        if extra.quiet is not None:  # the incarnation is ending, and its tasks with it
+            scope.cancel()
         label = name or f"{cell.address}.{getattr(fn, '__name__', fn)}"
         self.nursery.start_soon(self._child, cell, scope, fn, args, name=label)
 
@@ -104,21 +111,28 @@ class Core(Mailroom):
     def start_timer(
         self, cell: Cell, seconds: float, period: float | None, command: Command[Any]
     ) -> Timer:
-        """Start a timer of the current incarnation."""
+        """Start a timer of the current incarnation.
+
+        What cannot be fails here, in the actor, and not when the timer is due.
+        """
+        if not seconds >= 0 or not (period is None or period > 0):
+            message = f"a timer of {seconds!r} s"
+            raise ValueError(message)
         extra = cell.extras()
+        address = command.to
+        hash(address)
 
         def fire(timer: Timer) -> None:
             if timer.cancelled:
                 extra.timers.pop(timer, None)
-            self._ring(command, wait=period is None)
+            self._ring(address, command, wait=period is None)
 
         timer = self.timers.add(trio.current_time() + seconds, fire, period)
         extra.timers[timer] = None
         timer.on_cancel = lambda: extra.timers.pop(timer, None)
         return timer
 
-    def _ring(self, command: Command[Any], *, wait: bool) -> None:
-        address = command.to
+    def _ring(self, address: Address, command: Command[Any], *, wait: bool) -> None:
         try:
             cell = self.cells[address]
             if not self.offer(cell, command):
@@ -132,7 +146,7 @@ class Core(Mailroom):
     def watch(self, cell: Cell, address: Address) -> None:
         """Register a death watch; an address without incarnation is reported at once."""
         target = self.cells.get(address)
-        if target is None or target.phase == DEAD:
+        if target is None or (target.actor is None and target.queue in (None, CLOSED)):
             self.notify(cell.address, address, "no incarnation")
             return
         target.extras().watchers[cell.address] = None
@@ -148,7 +162,7 @@ class Core(Mailroom):
 
     def notify(self, watcher: Address, address: Address, error: str | None) -> None:
         """Send a death notice."""
-        self._ring(Died(watcher=watcher, address=address, error=error), wait=True)
+        self._ring(watcher, Died(watcher=watcher, address=address, error=error), wait=True)
 
     # -- reads that interleave ---------------------------------------------------------------
 

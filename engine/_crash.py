@@ -12,7 +12,7 @@ from engine._events import ActorFailed, CommandParked
 from engine._mailroom import command_of
 from engine._setbacks import Setback, remember
 from engine._turn import Turn
-from engine.errors import ActorCrashed, ActorStopped, Parked
+from engine.errors import ActorCrashed, ActorStopped, Parked, said
 
 CRASHED: Final = "actor crashed"
 """The reason of dead letters that a crash leaves."""
@@ -136,38 +136,52 @@ async def end_incarnation(core: Core, cell: Cell, error: Exception | None) -> No
     cell.phase = STOPPING
     extra = cell.extra
     if extra is not None:
-        await _end_tasks(extra)
+        await _end_tasks(core, cell, extra)
         answer: Exception = ActorStopped(cell.address)
         if error is not None and not isinstance(error, cell.kind.refusals):
             answer = ActorCrashed(cell.address, error)
         for turn in list(extra.deferred):
             turn.fail(answer)
         extra.deferred.clear()
-        _tell_watchers(core, cell, extra, error)
+        for watched in list(extra.watching):
+            core.unwatch(cell, watched)
+        tell_watchers(core, cell, extra, None if error is None else said(error))
     if cell.actor is not None:
         cell.actor = None
         cell.kind.live -= 1
     cell.phase = COLD
-    if extra is not None and extra.ended is not None:
-        extra.ended.set()
+    if extra is not None:
+        extra.end()
 
 
-async def _end_tasks(extra: Extra) -> None:
-    for timer in list(extra.timers):
-        timer.cancel()
-    extra.timers.clear()
+async def _end_tasks(core: Core, cell: Cell, extra: Extra) -> None:
+    _end_timers(extra)
     if extra.children:
         extra.quiet = trio.Event()
-        for scope in list(extra.children):
-            scope.cancel()
-        await extra.quiet.wait()
-        extra.quiet = None
+        try:
+            for scope in list(extra.children):
+                scope.cancel()
+            await extra.quiet.wait()
+        finally:
+            extra.quiet = None
+        _end_timers(extra)  # those that ending tasks have set
+    for error in extra.errors:  # of tasks that ended with the incarnation, or by it
+        remember(cell, error, core.now)
+        core.events.publish(ActorFailed(address=cell.address, error=error))
     extra.errors.clear()
 
 
-def _tell_watchers(core: Core, cell: Cell, extra: Extra, error: Exception | None) -> None:
-    for watched in list(extra.watching):
-        core.unwatch(cell, watched)
+def _end_timers(extra: Extra) -> None:
+    for timer in list(extra.timers):
+        timer.cancel()
+    extra.timers.clear()
+
+
+def tell_watchers(core: Core, cell: Cell, extra: Extra, error: str | None) -> None:
+    """Send the death notices; each ends its watch."""
     watchers, extra.watchers = extra.watchers, {}
     for watcher in watchers:
-        core.notify(watcher, cell.address, None if error is None else repr(error))
+        other = core.cells.get(watcher)
+        if other is not None and other.extra is not None:
+            other.extra.watching.pop(cell.address, None)
+        core.notify(watcher, cell.address, error)

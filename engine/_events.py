@@ -67,7 +67,7 @@ class EventStream:
     """Delivers each event to the subscribers of its class and of its base classes."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[type[Event], dict[Callable[[Any], None], None]] = {}
+        self._subscribers: dict[type[Event], dict[object, Callable[[Any], None]]] = {}
         self.failures = 0
         self.heard = False  # whether anybody subscribes to anything
 
@@ -76,7 +76,7 @@ class EventStream:
         if not self.heard:
             return
         for event_type in type(event).__mro__:
-            for callback in tuple(self._subscribers.get(event_type, ())):
+            for callback in tuple(self._subscribers.get(event_type, {}).values()):
                 try:
                     callback(event)
                 except Exception:  # noqa: BLE001 - a listener cannot break the actor it hears of
@@ -88,12 +88,13 @@ class EventStream:
     ) -> Generator[None, None, None]:
         """Call `callback` (which must not wait) for each event while the block runs."""
         listeners = self._subscribers.setdefault(event_type, {})
-        listeners[callback] = None
+        subscription = object()
+        listeners[subscription] = callback
         self.heard = True
         try:
             yield
         finally:
-            del listeners[callback]
+            del listeners[subscription]
             if not listeners:
                 del self._subscribers[event_type]
             self.heard = bool(self._subscribers)

@@ -13,8 +13,8 @@ import trio
 from engine._cell import CLOSED, COLD, DEAD, LIVE, STARTING, STOPPING, Cell, Item, Op
 from engine._command import Command, Forward
 from engine._core import Core
-from engine._crash import crash, end_incarnation
-from engine._events import SlowCommand
+from engine._crash import crash, end_incarnation, tell_watchers
+from engine._events import ActorFailed, SlowCommand
 from engine._mailroom import command_of
 from engine._passivation import enforce_cap, forget, touch
 from engine._setbacks import remember
@@ -36,7 +36,6 @@ __all__ = [
     "crashed",
     "enliven",
     "expire",
-    "forget",
     "killed",
     "pass_on",
     "prepare",
@@ -44,6 +43,7 @@ __all__ = [
     "report_slow",
     "special",
     "touch",
+    "vanish",
 ]
 
 
@@ -68,7 +68,8 @@ async def prepare(core: Core, worker: "Worker", cell: Cell) -> bool:
 async def _carry_out(core: Core, cell: Cell, op: Op) -> None:
     name, argument = op
     if name == "start":
-        await activate(core, cell)
+        if cell.phase == COLD:
+            await activate(core, cell)
     elif name == "crash":
         await _crash_by_child(core, cell)
     elif name == "passivate":
@@ -76,6 +77,8 @@ async def _carry_out(core: Core, cell: Cell, op: Op) -> None:
         if cell.phase == LIVE and not cell.holds() and not cell.extras().busy():
             cell.kind.stats.passivated += 1
             await retire(core, cell)
+        elif cell.phase == LIVE and cell.bucket is None:
+            core.passivation.enlist(cell, core.now)
     else:
         await _end(core, cell, name, str(argument))
 
@@ -92,29 +95,40 @@ async def _crash_by_child(core: Core, cell: Cell) -> None:
 
 async def _end(core: Core, cell: Cell, name: str, reason: str) -> None:
     """Stop (start again as declared), suspend (queue kept) or close (for good)."""
-    if cell.phase == LIVE:
+    ends = cell.phase == LIVE
+    if ends:
         await retire(core, cell)
     if name != "suspend":
         core.clear(cell, reason, ActorStopped(cell.address, reason))
     if name == "close":
         close(core, cell)
-    elif name == "stop" and cell.kind.on_end is not None:
+    elif name == "stop" and ends and cell.kind.on_end is not None:
         cell.kind.on_end(cell, None)
-    extra = cell.extra
-    if extra is not None and extra.ended is not None:
-        extra.ended.set()
+    if cell.extra is not None:
+        cell.extra.end()
 
 
 def close(core: Core, cell: Cell) -> None:
     """Never start this cell again; what was queued must be cleared before."""
     core.clear(cell, "stopped", ActorStopped(cell.address))
+    vanish(core, cell)
+    extra = cell.extra
+    if extra is not None:
+        cell.kind.leaving -= sum(name == "passivate" for name, _ in extra.ops)
+        extra.ops.clear()
+        extra.end()
+
+
+def vanish(core: Core, cell: Cell) -> None:
+    """A cell without incarnation is no more; who watched it in vain is told."""
+    extra = cell.extra
+    if extra is not None and extra.watchers:
+        tell_watchers(core, cell, extra, "no incarnation")
     if cell.kind.virtual:
         forget(core, cell)
     else:
         cell.phase = DEAD
         cell.queue = CLOSED
-    if cell.extra is not None and cell.extra.ended is not None:
-        cell.extra.ended.set()
 
 
 def enliven(core: Core, cell: Cell) -> bool:
@@ -216,9 +230,15 @@ async def retire(core: Core, cell: Cell) -> None:
     await end_incarnation(core, cell, error)
 
 
-async def killed(core: Core, worker: "Worker", cell: Cell) -> None:
+async def killed(
+    core: Core, worker: "Worker", cell: Cell, failure: Exception | None = None
+) -> None:
     """The worker's lease was cancelled inside this cell: its drain time is over."""
     item = worker.item
+    if failure is not None:
+        cell.kind.stats.crashes += 1
+        remember(cell, failure, core.now)
+        core.events.publish(ActorFailed(address=cell.address, error=failure))
     error = ActorStopped(cell.address, "cancelled at the end of its drain time")
     cell.phase = STOPPING
     for each in item if isinstance(item, list) else [item]:
@@ -230,7 +250,7 @@ async def killed(core: Core, worker: "Worker", cell: Cell) -> None:
     if op is not None and op[0] in ("stop", "close", "suspend"):
         extra.ops.appendleft(op)
     if not extra.ops and cell.kind.on_end is not None:
-        cell.kind.on_end(cell, error)
+        cell.kind.on_end(cell, failure or error)
 
 
 # -- commands that are not simply handled --------------------------------------------------------

@@ -208,7 +208,13 @@ class Mailroom:
             waiting.task = None
 
     async def wait_for_room(self, cell: Cell, item: Item) -> None:
-        """Stand in line before a full mailbox until the item is in it."""
+        """Stand in line before a full mailbox until the item is in it.
+
+        An actor would wait for itself there: MailboxFull.
+        """
+        worker = self.workers.get(lowlevel.current_task())
+        if worker is not None and worker.cell is cell:
+            raise MailboxFull(cell.address, cell.kind.capacity)
         waiting = Waiting(item, lowlevel.current_task())
         waiters = cell.extras().waiters
         waiters.append(waiting)
@@ -283,7 +289,7 @@ class Mailroom:
         waiting = Waiting(successor, None)
         waiters = target.extras().waiters
         waiters.append(waiting)
-        if not asked:
+        if not asked and target is not cell:
             cell.extras().lines.append((waiters, waiting))
 
     def refuse(self, cell: Cell, turn: Turn[Any], error: Exception) -> None:

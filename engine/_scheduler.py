@@ -54,13 +54,19 @@ async def _leases(core: Core, worker: Worker) -> None:
     """Renew the worker's cancel scope after each use, so that a late cancel hits nobody else."""
     going = True
     while going:
-        with trio.CancelScope() as scope:
-            worker.scope = scope
-            worker.cancelled = False
-            going = await _work(core, worker)
+        failure: Exception | None = None
+        try:
+            with trio.CancelScope() as scope:
+                worker.scope = scope
+                worker.cancelled = False
+                going = await _work(core, worker)
+        except Exception as error:
+            if worker.cell is None:
+                raise
+            failure = error  # what a cancelled nursery of the handler raised beside the cancel
         cell = worker.cell
         if cell is not None:  # cancelled inside a handler
-            await lifecycle.killed(core, worker, cell)
+            await lifecycle.killed(core, worker, cell, failure)
             _release(core, worker, cell)
             going = worker.own is None or cell.queue is not CLOSED
         if going and worker.own is None and not worker.leading:
@@ -97,6 +103,9 @@ async def _rest(own: Cell, worker: Worker) -> bool:
     """Nothing is ready for a resident: wait until something is; False to end the task."""
     if own.queue is CLOSED:
         return False
+    if own.queue is not None and own.extra is not None and own.extra.ops:
+        worker.ready.append(own)  # posted to a child between incarnations as its turn ended
+        return True
     worker.parked = True
     await lowlevel.wait_task_rescheduled(worker.abort)
     return True
@@ -324,18 +333,20 @@ def _release(core: Core, worker: Worker, cell: Cell) -> None:
     elif not held:
         cell.queue = None
         _fall_idle(core, cell)
+    elif extra is not None:
+        extra.drain()
 
 
 def _fall_idle(core: Core, cell: Cell) -> None:
     if cell.phase == COLD:
         if cell.kind.virtual:
-            lifecycle.forget(core, cell)
+            lifecycle.vanish(core, cell)
     elif cell.kind.lru is not None:
         lifecycle.touch(core, cell)
     extra = cell.extra
     if extra is not None:
         extra.marks.clear()
         if extra.drained is not None:
-            extra.drained.set()
+            extra.drain()
         elif extra.bare():
             cell.extra = None

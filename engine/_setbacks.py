@@ -66,8 +66,8 @@ class Setback:
             item = item.command
         try:
             key = hash(item)
-        except TypeError:
-            key = hash(repr(item))
+        except Exception:  # noqa: BLE001 - a field of the application's that cannot be hashed
+            key = _hash_of_text(item)
         poison = self.poison
         crashes = poison[key] = poison.get(key, 0) + 1
         if len(poison) > _COMMANDS_KEPT:
@@ -77,6 +77,13 @@ class Setback:
     def over(self, since: float) -> bool:
         """Whether the crashes and the back-off lie before `since`."""
         return self.until <= since and not (self.crashes and self.crashes[-1] > since)
+
+
+def _hash_of_text(command: object) -> int:
+    try:
+        return hash(repr(command))
+    except Exception:  # noqa: BLE001 - nor be shown: then all of its type are one
+        return hash(type(command))
 
 
 def remember(cell: "Cell", error: BaseException, now: float) -> Setback:

@@ -13,6 +13,7 @@ from engine._setbacks import Setback
 from engine._telemetry import ActorSnapshot, KindSnapshot, Snapshot, SupervisorSnapshot
 from engine._turn import Turn
 from engine._worker import Worker
+from engine.errors import said
 
 Order = Literal["depth", "age", "handled", "longest", "restarts", "current"]
 
@@ -52,7 +53,7 @@ async def take_snapshot(
                 children=tuple(child.name for child in run.children),
                 restarts=run.total_restarts,
                 recent_restarts=run.recent_restarts(),
-                last_error=None if run.last_error is None else repr(run.last_error),
+                last_error=None if run.last_error is None else said(run.last_error),
             )
             for run in core.supervisors
         ),
@@ -135,7 +136,7 @@ def _actor(core: Core, cell: Cell, now: float, worker: Worker | None) -> ActorSn
         longest=cell.longest,
         restarts=setback.count,
         idle=max(0.0, now - cell.used) if state == "idle" else 0.0,
-        last_error=None if error is None else repr(error),
+        last_error=None if error is None else said(error),
         current=None if command is None else type(command).__name__,
         current_for=core.clock() - worker.waited_at if worker is not None else 0.0,
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from engine._cell import CLOSED, DEAD, LIVE, Cell, Kind, new_cell
+from engine._cell import CLOSED, DEAD, LIVE, Cell, Kind, Op, new_cell
 from engine._core import Core
 from engine._events import SupervisorFailed
 from engine._passivation import passivate
@@ -181,19 +181,15 @@ async def _end_quietly(core: Core, cell: Cell, op: str, seconds: float, drain: b
 
 async def end_cell(core: Core, cell: Cell, op: str, seconds: float, *, drain: bool) -> None:
     """End what runs at a cell, within `seconds`; then cancel it."""
-    extra = cell.extras()
+    order: Op = (op, "stopped")
     with trio.move_on_after(seconds) as limit:
         if drain:
             await _drained(cell)
-        extra.ended = trio.Event()
-        core.post(cell, (op, "stopped"))
-        await extra.ended.wait()
+        core.post(cell, order)
+        while _pending(cell, order):
+            await cell.extras().ending().wait()
     if limit.cancelled_caught:
-        if drain and not any(queued[0] == op for queued in extra.ops):
-            extra.ops.append((op, "stopped"))
-        extra.ended = ended = trio.Event()
-        await _kill(core, cell, ended)
-    extra.ended = None
+        await _kill(core, cell, order)
 
 
 async def _drained(cell: Cell) -> None:
@@ -201,19 +197,26 @@ async def _drained(cell: Cell) -> None:
     while (cell.queue is not None and cell.queue is not CLOSED) or extra.deferred:
         if cell.phase != LIVE and not cell.kind.virtual:
             return  # nobody is there to work on it
-        extra.drained = trio.Event()
-        await extra.drained.wait()
-    extra.drained = None
+        await extra.draining().wait()
 
 
-async def _kill(core: Core, cell: Cell, ended: trio.Event) -> None:
+def _pending(cell: Cell, order: Op) -> bool:
+    """Whether a system message is still to be carried out."""
+    extra = cell.extra
+    if extra is None or cell.phase == DEAD:
+        return False
+    return extra.stopping is order or any(op is order for op in extra.ops)
+
+
+async def _kill(core: Core, cell: Cell, order: Op) -> None:
     """Cancel handler and child tasks until the incarnation has ended."""
-    while cell.phase != DEAD and not ended.is_set():
+    if not _pending(cell, order):
+        core.post(cell, order)
+    while _pending(cell, order):
         worker = cell.worker
         if worker is not None and worker.cell is cell:
             worker.cancel()
-        elif cell.queue is None:
-            core.wake(cell, None)
+        ended = cell.extras().ending()
         with trio.move_on_after(1.0):
             await ended.wait()
 
@@ -258,14 +261,14 @@ class SupervisorRun:
         self._news.set()
 
     async def start(self) -> None:
-        """Start all children in order; if one fails, stop the started ones and raise."""
+        """Start all children in order; if one fails, stop it and those before it, and raise."""
         self._window = RestartWindow(self.spec.intensity, self.spec.period)
         self._exits.clear()
         started: list[Child] = []
         try:
             for child in self.children:
-                await child.start()
                 started.append(child)
+                await child.start()
         except BaseException:
             with trio.CancelScope(shield=True):
                 for child in reversed(started):

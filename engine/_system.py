@@ -32,7 +32,7 @@ from engine._supervision import SupervisorRun
 from engine._telemetry import Snapshot
 from engine._tree import Supervisor
 from engine._turn import FAILED, FORWARDED, Turn
-from engine.errors import Address, MailboxFull
+from engine.errors import Address, AskCycle, MailboxFull
 
 R = TypeVar("R")
 
@@ -115,15 +115,15 @@ class System:
         Cancelled while it waits, the command was not handed over.
 
         Raises:
-            MailboxFull: no room (policy `reject`).
+            MailboxFull: no room (policy `reject`; or an actor tells itself).
             ActorStopped: the actor is closed, or the system shuts down.
         """
         core = self._core
-        cell = core.cells[command.to]
         core.tells -= 1
         if not core.tells:
             core.tells = TELLS_PER_CHECKPOINT
             await lowlevel.checkpoint()
+        cell = core.cells[command.to]
         if not core.offer(cell, command):
             await core.wait_for_room(cell, command)
 
@@ -165,10 +165,11 @@ class System:
         if turn._state == FORWARDED:
             turn = turn._last()
         if turn._state == FAILED:
-            try:
-                raise turn._value
+            error, trace = turn._value
+            try:  # one error may be many askers' answer: each continues the actor's traceback
+                raise error.with_traceback(trace)
             finally:
-                del turn
+                del turn, error, trace
         value: R = turn._value
         return value
 
@@ -198,16 +199,20 @@ class System:
         """End the incarnation at `address` ahead of its queue; returns when it has ended.
 
         Its handler in work may finish. Queued askers get `ActorStopped`.
+
+        Raises:
+            AskCycle: it is the actor that calls (which has `Actor.stop`).
         """
-        cell = self._core.cells.get(address)
+        core = self._core
+        cell = core.cells.get(address)
         if cell is None or cell.phase == DEAD:
             return
-        extra = cell.extras()
-        if extra.ended is None:
-            extra.ended = trio.Event()
-        self._core.request_stop(cell)
-        await extra.ended.wait()
-        extra.ended = None
+        worker = core.workers.get(lowlevel.current_task())
+        if worker is not None and worker.cell is cell:
+            raise AskCycle([address, address])
+        ended = cell.extras().ending()
+        core.request_stop(cell)
+        await ended.wait()
 
     # -- observation -------------------------------------------------------------------------
 
@@ -272,7 +277,7 @@ async def open_system(
     """
     core = Core(seed)
     core.parked = parked
-    core.trace = trace
+    core.trace = None if trace is None else _careful(core, trace)
     core.clock = clock
     system = core.system = System(core)
     root = SupervisorRun(core, tree, None)
@@ -300,6 +305,18 @@ async def open_system(
     if error is not None:
         raise error
     await lowlevel.checkpoint_if_cancelled()
+
+
+def _careful(core: Core, trace: TraceHook) -> TraceHook:
+    """A hook that cannot break the actor it hears of; its failures are counted."""
+
+    def call(address: Address, item: Any, error: BaseException | None) -> None:
+        try:
+            trace(address, item, error)
+        except Exception:  # noqa: BLE001 - as of an event's subscribers
+            core.events.failures += 1
+
+    return call
 
 
 async def _pass_on_cancel(core: Core) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
-from math import inf
+from math import inf, nextafter
 
 import trio
 
@@ -71,5 +71,7 @@ class Timers:
         else:  # no drift, and no burst after a long stall
             missed = int((now - timer.when) / timer.period)
             timer.when += timer.period * (missed + 1)
+            if timer.when <= now:  # a period that is lost in the rounding
+                timer.when = nextafter(now, inf)
             self._push(timer)
         timer._fire(timer)  # noqa: SLF001 - the heap is the timer's other half

@@ -58,6 +58,11 @@ class RestartBudget:
     per: float = 60.0
     backoff: Backoff = field(default_factory=lambda: Backoff(initial=1.0, maximum=60.0))
 
+    def __post_init__(self) -> None:
+        if self.restarts < 0 or not 0 < self.per <= inf:
+            message = "a budget is of restarts >= 0 within per > 0 seconds"
+            raise DefinitionError(message)
+
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:

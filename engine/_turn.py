@@ -69,7 +69,7 @@ class Turn(Generic[C_co]):
         self._origin = origin  # the actor whose handler asks, if one does
         self._parent = parent  # the turn that handler works on
         self._state = PENDING
-        self._value: Any  # once settled
+        self._value: Any  # once settled: reply, successor, or error and its traceback
         self._task: lowlevel.Task | None = None
         self._cell: Cell | None = None  # the actor that holds this turn of a fold
 
@@ -84,7 +84,7 @@ class Turn(Generic[C_co]):
 
     def fail(self, error: BaseException) -> None:
         """Answer the asker with an exception."""
-        self._settle(FAILED, error)
+        self._settle(FAILED, (error, error.__traceback__))
 
     def forward(self, command: Command[Any]) -> None:
         """Pass `command` on with this turn's reply slot, deadline and ask chain.
@@ -127,8 +127,8 @@ class Turn(Generic[C_co]):
         cell = self._cell
         if cell is not None and cell.extra is not None and self in cell.extra.deferred:
             del cell.extra.deferred[self]
-            if not cell.extra.deferred and cell.extra.drained is not None:
-                cell.extra.drained.set()
+            if not cell.extra.deferred:
+                cell.extra.drain()
 
     def _hand_over(self, command: Command[Any]) -> "Turn[Any]":
         """Close this turn in favour of a new one that inherits its asker."""

@@ -25,6 +25,14 @@ class Address(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.kind}/{self.key}"
 
 
+def said(error: BaseException | None) -> str:
+    """The repr of an error; its type where it has none, since `__repr__` may fail too."""
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - an error that cannot say itself is still to be told of
+        return f"<{type(error).__name__} without text>"
+
+
 class EngineError(Exception):
     """Root of every exception the engine itself raises."""
 
@@ -44,7 +52,7 @@ class ActorCrashed(EngineError):
     """
 
     def __init__(self, address: Address, error: BaseException) -> None:
-        super().__init__(f"{address} crashed: {error!r}")
+        super().__init__(f"{address} crashed: {said(error)}")
         self.address = address
         self.error = error
 
@@ -69,7 +77,7 @@ class Unavailable(Refusal):
     """The address backs off after crashes or a failed activation; try after `retry_after` s."""
 
     def __init__(self, address: Address, retry_after: float, cause: BaseException | None) -> None:
-        super().__init__(f"{address} is unavailable for {retry_after:.3g} s (after {cause!r})")
+        super().__init__(f"{address} is unavailable for {retry_after:.3g} s (after {said(cause)})")
         self.address = address
         self.retry_after = retry_after
         self.cause = cause
