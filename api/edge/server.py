@@ -128,7 +128,8 @@ class EdgeServer:
             await self._emptied.wait()
 
     async def _accept(self, listener: socket.socket, nursery: trio.Nursery) -> None:
-        while True:
+        # It may close after this task was woken and before it runs: then nothing is accepted.
+        while listener.fileno() >= 0:
             try:
                 await trio.lowlevel.wait_readable(listener)
             except trio.ClosedResourceError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from api.edge import EdgeLimits, EdgeServer, open_listeners, serve_edge
 from api.edge.connection import Message
@@ -260,6 +261,34 @@ async def test_the_application_learns_that_the_client_left() -> None:
             while server.connections:
                 await trio.lowlevel.checkpoint()
     assert seen == ["http.disconnect"]
+
+
+class ClosedMeanwhile(socket.socket):
+    """A listener that is closed after the accepting task was woken and before it runs."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        self.close()
+        return super().accept()
+
+
+async def test_a_listener_that_closes_while_somebody_comes_ends_nothing_else() -> None:
+    """Else a stop under load broke off every request in flight."""
+    listener = ClosedMeanwhile()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
+    (other,) = open_listeners("127.0.0.1", 0)
+    with trio.fail_after(10), socket.create_connection(("127.0.0.1", port)):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(EdgeServer(echo).serve, [listener, other])
+            while listener.fileno() >= 0:
+                await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+            request = b"GET / HTTP/1.1\r\n" + CLOSE + b"\r\n"
+            assert b"200 OK" in await exchange(other.getsockname()[1], request)
+            nursery.cancel_scope.cancel()
+    other.close()
 
 
 async def test_drain_finishes_requests_in_flight_and_closes_idle_connections() -> None:
