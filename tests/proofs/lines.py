@@ -41,7 +41,8 @@ class Line:
     def __init__(self, port: int) -> None:
         self.port = port
         """Where the next request goes; a connection to another port is given up for it."""
-        self._opened = port
+        self.opened = port
+        """Where the last request went."""
         self._stream: trio.SocketStream | None = None
         self._buffer = b""
 
@@ -53,10 +54,10 @@ class Line:
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         try:
             with trio.fail_after(PATIENCE):
-                if self._opened != self.port:
+                if self.opened != self.port:
                     await self.close()
                 if self._stream is None:
-                    self._opened = self.port
+                    self.opened = self.port
                     self._stream = await trio.open_tcp_stream("127.0.0.1", self.port)
                 await self._stream.send_all("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
                 return await self._answer()

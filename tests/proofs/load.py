@@ -70,6 +70,8 @@ class Load:
 
     def __init__(self, port: int, companies: list[Company], seed: int = 1) -> None:
         self.port = port
+        self.paused: set[int] = set()
+        """The ports of servers that were halted as they stood: they answer nobody."""
         self.companies = companies
         self.history = History()
         self.fates = Fates()
@@ -164,7 +166,8 @@ class Load:
         try:
             return await line.call("POST", path, body, headers)
         except Silent:
-            self.fates.silent.append(f"{trio.current_time():.3f} {path}")
+            if line.opened not in self.paused:
+                self.fates.silent.append(f"{trio.current_time():.3f} {path}")
         except Lost:
             pass
         return None

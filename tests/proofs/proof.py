@@ -97,6 +97,13 @@ class Proof:
         await self.load.fates.next_success()
         self.recoveries.append(trio.current_time() - begun)
 
+    async def stop_and_restart(self) -> None:
+        """SIGTERM, start again, and wait until a customer is served."""
+        status = await self.server.stop()
+        assert status == 0, f"{status}\n{self.server.said()[-2000:]}"
+        self.server.start()
+        await self.load.fates.next_success()
+
     def back_soon(self) -> bool:
         """Whether every recovery took under five seconds, more where the machine is crowded."""
         crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

@@ -111,6 +111,28 @@ async def test_twenty_kills_lose_and_double_nothing(dsn: str, folder: Path, repo
         assert proof.back_soon(), proof.figures()
 
 
+@pytest.mark.prove
+async def test_twenty_stops_under_load_leave_nothing_in_doubt(
+    dsn: str, folder: Path, report: Report
+) -> None:
+    """SIGTERM drains: what was begun is ended, and no send is left unknown."""
+    rng = random.Random(6)
+    async with open_proof(folder, dsn) as proof:
+
+        async def hurt() -> None:
+            for _ in range(KILLS):
+                await trio.sleep(rng.uniform(0.3, 3.0))
+                await proof.stop_and_restart()
+            await trio.sleep(1.0)
+
+        await proof.begin()
+        await proof.under_load(hurt)
+        wrong = await proof.verdict()
+        report(proof.figures())
+        assert wrong == []
+        assert proof.states.keys() <= {"sent"}
+
+
 async def founded(folder: Path) -> tuple[str, list[Company]]:
     """A world in the Postgres that the server will run itself."""
     data = folder / "data"

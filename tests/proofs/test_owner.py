@@ -39,6 +39,7 @@ async def test_a_paused_owner_writes_nothing_after_a_takeover(
                 await trio.sleep(1.0)
                 begun = trio.current_time()
                 old.send(signal.SIGSTOP)
+                proof.load.paused.add(proof.server.port)
                 await trio.sleep(1.0)
                 heir.start("--take-over")
                 await heir.ready()

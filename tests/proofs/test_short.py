@@ -52,11 +52,13 @@ async def test_one_life_with_every_harm(folder: Path, report: Report) -> None:
                 await proof.load.fates.next_success()
                 await proof.die_at("send.replied:2:kill")
                 await proof.kill_and_restart()
+                await proof.stop_and_restart()
                 old = proof.server.program
                 assert old is not None
                 assert await heir.start().ended() == 1
                 assert f"pid {old.pid}" in heir.said()
                 old.send(signal.SIGSTOP)
+                proof.load.paused.add(proof.server.port)
                 heir.start("--take-over")
                 await heir.ready()
                 proof.load.move(heir.port)
