@@ -1,39 +1,37 @@
-"""The SQL that the server runs while a test does something: what a request costs, counted."""
+"""The SQL that a request runs: what it costs, counted."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from asyncpg.connection import LoggedQuery
+import pytest
 
-from tests.api.conftest import World
+from storage.pool import Lease, Pool
+
+_COUNTING: ContextVar[list[str] | None] = ContextVar("counting", default=None)
 
 
-@asynccontextmanager
-async def counted(world: World) -> AsyncGenerator[list[str]]:
-    """Every statement of the pool within the block, complete when it is left.
+@contextmanager
+def counted() -> Generator[list[str]]:
+    """Every statement of this task, and of those it starts, within the block, in order.
 
-    BEGIN and COMMIT are statements too. The pool opens no further connection meanwhile.
+    BEGIN and COMMIT are statements too; what a commit stores of events is part of it. What the
+    server does beside the requests (the outbox, the housekeeping) is not counted.
     """
-    pool = world.app.parts.database.pool
     seen: list[str] = []
 
-    def note(record: LoggedQuery) -> None:
-        if record.query:  # the driver's own resets have none
-            seen.append(record.query)
+    def counting(real: Any) -> Any:
+        async def run(self: Any, fn: Any, *args: Any, **more: Any) -> Any:
+            if _COUNTING.get() is seen:
+                seen.append(args[0] if args else fn.__name__.strip("_").upper())
+            return await real(self, fn, *args, **more)
 
-    connections: list[Any] = [lane.connection for lane in pool._lanes]
-    size, pool._size = pool._size, len(connections)
-    for connection in connections:
-        connection.add_query_logger(note)
-    try:
+        return run
+
+    token = _COUNTING.set(seen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pool, "run", counting(Pool.run))
+        patch.setattr(Lease, "run", counting(Lease.run))
         yield seen
-        await pool.bridge.call(_nothing, shield=True)  # the driver reports a step behind
-    finally:
-        pool._size = size
-        for connection in connections:
-            connection.remove_query_logger(note)
-
-
-async def _nothing() -> None:
-    """Let the loop thread come around."""
+    _COUNTING.reset(token)

@@ -51,7 +51,7 @@ async def test_what_is_everybodys_costs_the_same_however_many_companies_there_ar
     costs = []
     for _ in range(2):
         told.clear()
-        async with counted(world) as statements:
+        with counted() as statements:
             await write(world, path)
         costs.append((len(statements), [event.company_id for event in told]))
         for number in range(12):
