@@ -177,6 +177,9 @@ class Core(Mailroom):
         turn = item if isinstance(item, Turn) else None
         command = command_of(item)
         started = self.clock()
+        task = trio.lowlevel.current_task()
+        if turn is not None:
+            self.reads[task] = turn
         try:
             value = await actor.handlers.specs[type(command)].function(actor, command)
             if turn is not None:
@@ -186,6 +189,7 @@ class Core(Mailroom):
             if turn is not None:
                 turn.fail(error)
         finally:
+            self.reads.pop(task, None)
             cell.kind.stats.record(1, self.clock() - started)
             if turn is not None:
                 turn.fail(ActorStopped(cell.address))

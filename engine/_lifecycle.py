@@ -271,6 +271,7 @@ async def special(core: Core, worker: "Worker", cell: Cell, item: Item) -> int:
         core.discard(cell, item, "not accepted", NotAccepted(cell.address, type(command)))
         return 0
     if spec.reentrant:
+        cell.kind.stats.reads += 1
         core.start_read(cell, item)
         return 0
     turns = [_as_turn(cell, item)]

@@ -8,7 +8,7 @@ cell leaves it either idle (`queue is None`), or on the ready list, or in the ha
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from trio import lowlevel
 
@@ -25,6 +25,7 @@ from engine._cell import (
     Waiting,
     new_cell,
 )
+from engine._chains import check_chain
 from engine._command import Command
 from engine._dead_letters import DeadLetters
 from engine._timers import Timer, Timers
@@ -33,13 +34,15 @@ from engine.errors import (
     ActorStopped,
     Address,
     AskCycle,
-    DeadlineExceeded,
     MailboxFull,
     UnknownAddress,
 )
 
 if TYPE_CHECKING:  # workers build on the core
     from engine._worker import Worker
+
+
+_LINE: Final = 32  # senders in line from which on it is looked whether they still wait
 
 
 class Registry(dict[Address, Cell]):
@@ -81,6 +84,8 @@ class Mailroom:
         self.time: Callable[[], float] = lowlevel.current_clock().current_time
         self.now = self.time()  # refreshed at least once per slice
         self.timers = Timers()
+        self.expiries: dict[Turn[Any], Timer] = {}  # of asks that inherited a deadline
+        self.reads: dict[lowlevel.Task, Turn[Any]] = {}  # under way, with an asker
         self.dead = DeadLetters()
         self.clock: Callable[[], float] = perf_counter  # of handling times and slices
         self.spawn_worker: Callable[[Cell | None], None]
@@ -106,7 +111,11 @@ class Mailroom:
     def enqueue(self, cell: Cell, turn: Turn[Any]) -> None:
         """Queue an asker's turn; before a full mailbox it stands in line."""
         if not self.offer(cell, turn):
-            cell.extras().waiters.append(Waiting(turn, None))
+            waiters = cell.extras().waiters
+            count = len(waiters)
+            if count >= _LINE and not count & (count - 1):
+                _tidy(waiters)
+            waiters.append(Waiting(turn, None))
 
     def _overflow(self, cell: Cell, item: Item) -> bool:
         queue = cell.queue
@@ -234,52 +243,19 @@ class Mailroom:
         if waiting.error is not None:
             raise waiting.error
 
-    # -- asks --------------------------------------------------------------------------------
-
-    def nested(
-        self, worker: "Worker", cell: Cell, command: Command[Any], deadline: float
-    ) -> Turn[Any]:
-        """The turn of an ask made inside a handler: it inherits deadline and chain.
-
-        Raises AskCycle where the ask would wait for an actor that waits for it.
-        """
-        origin = worker.cell
-        parent = worker.item if worker.item.__class__ is Turn else None
-        turn: Turn[Any] = Turn(command, deadline, origin, parent)
-        self.check_cycle(cell, turn)
-        if parent is not None and parent.deadline < deadline:
-            turn.deadline = parent.deadline
-            address = cell.address
-
-            def expire(_: Timer) -> None:
-                turn._last().fail(DeadlineExceeded(address))
-
-            self.timers.add(parent.deadline, expire)
-        return turn
-
-    @staticmethod
-    def check_cycle(target: Cell, turn: Turn[Any]) -> None:
-        """Raise AskCycle if `target` is among the actors that wait for this turn."""
-        chain: list[Address] = [target.address]
-        link: Turn[Any] | None = turn
-        while link is not None:
-            origin = link._origin
-            if origin is not None:
-                chain.append(origin.address)
-                if origin is target:
-                    raise AskCycle(chain[::-1])
-            link = link._parent
+    # -- passing on --------------------------------------------------------------------------
 
     def forward(self, cell: Cell, turn: Turn[Any], command: Command[Any]) -> None:
         """Pass a turn on. A `tell` that finds the new mailbox full is noted in `Extra.lines`."""
         asked = turn._task is not None or turn._parent is not None or turn._origin is not None
         try:
             target = self.cells[command.to]
-            self.check_cycle(target, turn)
+            check_chain(target, turn)
         except (ActorStopped, AskCycle) as error:
             self.refuse(cell, turn, error)
             return
         successor = turn._hand_over(command)
+        successor._cell = target
         try:
             if self.offer(target, successor):
                 return
@@ -351,6 +327,8 @@ class Mailroom:
                         self.discard(cell, waiting.item, "failed queued", error)
                     self.release(waiting, error)
                     failed += 1
+            if cell.extra.waiters:
+                self.admit(cell, cell.extra)
         return failed
 
     # -- reads that interleave ---------------------------------------------------------------
@@ -363,10 +341,24 @@ class Mailroom:
             return
         while queue and command_of(queue[0]).__class__ in cell.kind.reentrant:
             self.start_read(cell, queue.popleft())
+            cell.handled += 1
+            if cell.extra is not None and cell.extra.waiters:
+                self.admit(cell, cell.extra)
 
     def start_read(self, cell: Cell, item: Item) -> None:
         """Run one reentrant read beside the handler."""
         raise NotImplementedError
+
+
+def _tidy(waiters: deque[Waiting]) -> None:
+    """Drop askers that left the line: before an actor that is stuck they would pile up."""
+    stay = [
+        each
+        for each in waiters
+        if each.task is not None or not (isinstance(each.item, Turn) and each.item.settled)
+    ]
+    waiters.clear()
+    waiters.extend(stay)
 
 
 def command_of(item: Item) -> Command[Any]:

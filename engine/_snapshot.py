@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from heapq import nlargest
-from time import perf_counter
 from typing import Literal
 
 import trio
@@ -17,7 +16,7 @@ from engine.errors import said
 
 Order = Literal["depth", "age", "handled", "longest", "restarts", "current"]
 
-_CHUNK = 256
+_CHUNK = 1024
 _NONE = Setback()
 _STATES = {LIVE: "live", STARTING: "starting", STOPPING: "stopping"}
 
@@ -28,22 +27,27 @@ async def take_snapshot(
     """See `System.snapshot`."""
     now = trio.current_time()
     totals: dict[str, list[int]] = {name: [0, 0] for name in core.kinds}
-    cells: list[Cell] = []
     every = list(core.cells.values())
     blocked = {w.cell: w for w in core.workers.values() if w.cell is not None and w.blocked}
-    started = perf_counter()
-    for position, cell in enumerate(every):
-        if position % _CHUNK == _CHUNK - 1 and perf_counter() - started > 0.002:
-            await trio.lowlevel.checkpoint()
-            started = perf_counter()
-        total = totals[cell.kind.name]
-        total[0] += 1
-        total[1] += _depth(cell)
-        if kind is None or cell.kind.name == kind:
-            cells.append(cell)
-    await trio.lowlevel.checkpoint()
     rank = _ranking(core, order, now, blocked)
-    page = nlargest(offset + limit, cells, key=rank)[offset:]
+    best: list[tuple[float, int, Cell]] = []  # the position decides between equals
+    matching = 0
+    started = core.clock()
+    for first in range(0, len(every), _CHUNK):
+        for position, cell in enumerate(every[first : first + _CHUNK], first):
+            total = totals[cell.kind.name]
+            total[0] += 1
+            total[1] += _depth(cell)
+            if kind is None or cell.kind.name == kind:
+                matching += 1
+                best.append((rank(cell), -position, cell))
+        if len(best) > 2 * (offset + limit) + 2 * _CHUNK:
+            best = nlargest(offset + limit, best)
+        if core.clock() - started > 0.002:
+            await trio.lowlevel.checkpoint()
+            started = core.clock()
+    await trio.lowlevel.checkpoint()
+    page = [cell for _, _, cell in nlargest(offset + limit, best)[offset:]]
     return Snapshot(
         supervisors=tuple(
             SupervisorSnapshot(
@@ -59,7 +63,7 @@ async def take_snapshot(
         ),
         kinds=tuple(_kind(core, name, *totals[name]) for name in core.kinds),
         actors=tuple(_actor(core, cell, now, blocked.get(cell)) for cell in page),
-        total_actors=len(cells),
+        total_actors=matching,
         workers=len(core.workers),
         blocked=len(blocked),
         dead_letters=core.dead.total,

@@ -21,6 +21,7 @@ import trio
 from trio import lowlevel
 
 from engine._cell import DEAD, LIVE, Cell
+from engine._chains import asked, nested
 from engine._command import Command, Event
 from engine._core import TELLS_PER_CHECKPOINT, Core
 from engine._crash import ParkedCommand
@@ -149,19 +150,24 @@ class System:
         task = lowlevel.current_task()
         deadline = trio.current_effective_deadline()
         worker = core.workers.get(task)
+        read = core.reads.get(task) if core.reads else None
         turn: Turn[Any]
-        if worker is None or worker.cell is None:
+        if (worker is None or worker.cell is None) and read is None:
             turn = Turn(command, deadline)
         else:
-            turn = core.nested(worker, cell, command, deadline)
-        queue = cell.queue
-        kind = cell.kind
-        if queue is not None and len(queue) < kind.capacity and not kind.reentrant:
-            queue.append(turn)
-        else:
-            core.enqueue(cell, turn)
-        turn._task = task
-        await lowlevel.wait_task_rescheduled(turn._abandon)
+            turn = nested(core, worker, read, cell, command, deadline)
+        try:
+            queue = cell.queue
+            kind = cell.kind
+            if queue is not None and len(queue) < kind.capacity and not kind.reentrant:
+                queue.append(turn)
+            else:
+                core.enqueue(cell, turn)
+            turn._task = task
+            await lowlevel.wait_task_rescheduled(turn._abandon)
+        finally:
+            if turn._cell is not None:
+                asked(core, worker, turn)
         if turn._state == FORWARDED:
             turn = turn._last()
         if turn._state == FAILED:

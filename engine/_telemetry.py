@@ -23,12 +23,14 @@ class KindStats:
         "expired",
         "parked",
         "passivated",
+        "reads",
         "refused",
         "seconds",
     )
 
     def __init__(self) -> None:
         self.activations = self.passivated = 0
+        self.reads = 0  # begun by a turn, which are clocked once more when they end
         self.crashes = self.refused = self.expired = self.dropped = self.parked = 0
         self.seconds = 0.0
         self.buckets = [0] * _BUCKETS
@@ -41,7 +43,7 @@ class KindStats:
     @property
     def handled(self) -> int:
         """Commands handled, refused and crashed ones included, expired ones not."""
-        return sum(self.buckets) - self.expired
+        return sum(self.buckets) - self.expired - self.reads
 
     def percentile(self, fraction: float) -> float:
         """Upper bound in seconds of the handling time of this fraction of all commands."""

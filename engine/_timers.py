@@ -23,8 +23,14 @@ class Timer:
     def cancel(self) -> None:
         """Never fire again. Harmless when it already has."""
         self.cancelled = True
-        if self.on_cancel is not None:
-            self.on_cancel()
+        on_cancel, self.on_cancel = self.on_cancel, None
+        if on_cancel is not None:
+            on_cancel()
+        self._fire = _nothing  # it may lie in the heap for long, and should hold nobody there
+
+
+def _nothing(_: Timer) -> None:
+    """What a cancelled timer does."""
 
 
 class Timers:

@@ -10,13 +10,14 @@ from trio import lowlevel
 
 from engine._cell import Cell
 from engine._core import MAX_RAMP, Core
-from engine._turn import RESUME
+from engine._turn import RESUME, Turn
 
 
 class Worker:
     """One task that runs handlers, and the lease (a cancel scope) under which it runs them."""
 
     __slots__ = (
+        "asking",
         "blocked",
         "cancelled",
         "cell",
@@ -38,6 +39,7 @@ class Worker:
         self.ready: deque[Cell] = core.ready if own is None else deque()
         self.cell: Cell | None = None  # what it serves now
         self.item: Any = None  # the command or turn in work
+        self.asking: Turn[Any] | None = None  # what its handler asked and waits for
         self.scope = trio.CancelScope()
         self.task: lowlevel.Task
         self.leading = own is None
