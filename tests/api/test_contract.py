@@ -36,10 +36,13 @@ OPTIONS = {
     "--seed": "1",
     "--generation-with-security-parameters": "false",
     "--generation-database": "none",
+    "--request-timeout": "40",  # longer than the server's own deadline, as on a busy machine
     "--warnings": "off",
 }
 CALL = r'chatia_requests_total\{endpoint="([^"]+)"'
 SUCCESS = CALL + r',status="2\d\d"\}'
+LONG = {"JWT_EXPIRES_SECONDS": "86400", "WEBHOOK_DEADLINE_SECONDS": "30"}
+"""For a run that lasts, and that a busy machine may hold up: neither is a fault of the document."""
 LIVELY = 0.6
 """The share of built endpoints that must have done what was asked: refusals alone prove little."""
 
@@ -99,7 +102,7 @@ async def test_no_answer_breaks_the_document(world: World, tmp_path: Path):
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("environment", [{"JWT_EXPIRES_SECONDS": "86400"}])
+@pytest.mark.parametrize("environment", [LONG])
 async def test_no_answer_to_made_up_requests_breaks_the_document(world: World, tmp_path: Path):
     phases = ("--phases", "coverage,fuzzing,stateful", "--max-examples", "100")
     said = await ask(world, tmp_path, *phases)
