@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a cell's kind keeps setbacks
 
 KEPT: Final = 4096
 _COMMANDS_KEPT: Final = 64
+_TRACED: Final = 256  # errors of a kind that keep their traceback, as parked commands do
 
 
 class Setback:
@@ -96,7 +97,27 @@ def remember(cell: "Cell", error: BaseException, now: float) -> Setback:
         setback = kind.setbacks[cell.address] = Setback()
     setback.count += 1
     setback.error = error
+    traced = kind.traced
+    traced.append(error)
+    if len(traced) > _TRACED:
+        _let_go(traced.popleft())
     return setback
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the traceback of an error that is not among the latest.
+
+    Its frames hold the crashed actor and the command. They are not cleared, which would keep the
+    lines: it would close the coroutine of a frame that happens to be suspended.
+    """
+    for _ in range(8):
+        if error is None:
+            return
+        error.__traceback__ = None
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                each.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _forget_half(kind: "Kind", now: float) -> None:

@@ -1,6 +1,8 @@
 """What hooks, errors and settings of an application may do wrong without ending the system."""
 
+import gc
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -168,6 +170,23 @@ async def test_one_callback_may_be_subscribed_twice(autojump_clock) -> None:
             await system.tell(Crash())
             await trio.sleep(1)
     assert len(heard) == 3
+
+
+async def test_a_storm_of_crashes_does_not_keep_the_actors_that_crashed(autojump_clock) -> None:
+    alive: weakref.WeakSet[Actor] = weakref.WeakSet()
+
+    class Brittle(Counter):
+        def __init__(self, address: Address) -> None:
+            super().__init__(address)
+            alive.add(self)
+
+    async with open_system({"counter": Virtual("counter", Brittle)}) as system:
+        for key in range(1000):
+            await system.tell(Crash(key=key))
+        await trio.sleep(1)
+        gc.collect()
+        assert (await system.snapshot()).kinds[0].crashes == 1000
+        assert len(alive) < 300
 
 
 async def test_an_error_that_many_askers_get_does_not_grow_with_them(autojump_clock) -> None:
