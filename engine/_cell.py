@@ -339,7 +339,7 @@ class Kind:
         self.supervisor = ""
         self.setbacks: dict[Address, Setback] = {}
         self.setbacks_kept = KEPT
-        self.traced: deque[BaseException] = deque()  # the latest, with their frames
+        self.traced: deque[Setback] = deque()  # those whose error keeps its frames
         self.budget: RestartBudget | None = spec.budget if isinstance(spec, Virtual) else None
         self.on_start: Callable[[Cell], None] | None = None
         self.on_end: Callable[[Cell, BaseException | None], None] | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a cell's kind keeps setbacks
 
 KEPT: Final = 4096
 _COMMANDS_KEPT: Final = 64
-_TRACED: Final = 256  # errors of a kind that keep their traceback, as parked commands do
+_TRACED: Final = 256  # setbacks of a kind whose error keeps its traceback
 
 
 class Setback:
@@ -96,11 +96,12 @@ def remember(cell: "Cell", error: BaseException, now: float) -> Setback:
             _forget_half(kind, now)
         setback = kind.setbacks[cell.address] = Setback()
     setback.count += 1
-    setback.error = error
-    traced = kind.traced
-    traced.append(error)
-    if len(traced) > _TRACED:
-        _let_go(traced.popleft())
+    before, setback.error = setback.error, error
+    if before is None or before.__traceback__ is None:
+        traced = kind.traced
+        traced.append(setback)
+        if len(traced) > _TRACED:
+            _let_go(traced.popleft().error)
     return setback
 
 
