@@ -165,13 +165,20 @@ class KindChild:
     async def _end_all(self, op: str, *, drain: bool) -> None:
         core = self._core
         mine = [cell for cell in list(core.cells.values()) if cell.kind is self._kind]
+        order: Op = (op, "stopped")
+        told: list[Cell] = []  # idle ones need no task each
+        limit = trio.current_time() + self.spec.shutdown
         async with trio.open_nursery() as nursery:
             for position, cell in enumerate(mine):
                 if position % 500 == 499:
                     await trio.lowlevel.checkpoint()
-                quick = cell.queue is None and not self._kind.stops and cell.extra is None
-                if not (quick and not self._kind.resident and passivate(core, cell)):
+                if cell.queue is not None or cell.extra is not None:
                     nursery.start_soon(_end_quietly, core, cell, op, self.spec.shutdown, drain)
+                elif self._kind.stops or self._kind.resident or not passivate(core, cell):
+                    core.post(cell, order)
+                    told.append(cell)
+            for cell in told:
+                await _carried_out(core, cell, order, limit)
 
 
 async def _end_quietly(core: Core, cell: Cell, op: str, seconds: float, drain: bool) -> None:
@@ -190,6 +197,16 @@ async def end_cell(core: Core, cell: Cell, op: str, seconds: float, *, drain: bo
             await cell.extras().ending().wait()
     if limit.cancelled_caught:
         await _kill(core, cell, order)
+
+
+async def _carried_out(core: Core, cell: Cell, order: Op, limit: float) -> None:
+    """Wait for a system message that was posted; from `limit` on, enforce it."""
+    while _pending(cell, order):
+        if trio.current_time() >= limit:
+            await _kill(core, cell, order)
+            return
+        with trio.move_on_at(limit):
+            await cell.extras().ending().wait()
 
 
 async def _drained(cell: Cell) -> None:
