@@ -38,6 +38,7 @@ WORKS = {
     "restart": "crash and restart",
     "blocking": "handlers that wait",
     "neighbour": "another task's wait",
+    "watched": "the same, while looked at",
 }
 SYSTEMS = {
     "chatia": "bench.engines.ours:run",
@@ -79,7 +80,7 @@ def missing(system: str) -> str | None:
 def works_of(system: str) -> Sequence[str]:
     """The works a system has."""
     module = importlib.import_module(SYSTEMS[system].split(":")[0])
-    more = ("spawn_million", "weigh_million", "neighbour") if system == "chatia" else ()
+    more = ("spawn_million", "weigh_million", "neighbour", "watched") if system == "chatia" else ()
     return (*module.WORKS, *more)
 
 

@@ -16,7 +16,8 @@ from engine.errors import said
 
 Order = Literal["depth", "age", "handled", "longest", "restarts", "current"]
 
-_CHUNK = 1024
+_CHUNK = 256
+_SLICE = 0.001  # seconds; another task may wait for two of them
 _NONE = Setback()
 _STATES = {LIVE: "live", STARTING: "starting", STOPPING: "stopping"}
 
@@ -26,13 +27,13 @@ async def take_snapshot(
 ) -> Snapshot:
     """See `System.snapshot`."""
     now = trio.current_time()
+    started = core.clock()
     totals: dict[str, list[int]] = {name: [0, 0] for name in core.kinds}
     every = list(core.cells.values())
     blocked = {w.cell: w for w in core.workers.values() if w.cell is not None and w.blocked}
     rank = _ranking(core, order, now, blocked)
     best: list[tuple[float, int, Cell]] = []  # the position decides between equals
     matching = 0
-    started = core.clock()
     for first in range(0, len(every), _CHUNK):
         for position, cell in enumerate(every[first : first + _CHUNK], first):
             total = totals[cell.kind.name]
@@ -43,7 +44,7 @@ async def take_snapshot(
                 best.append((rank(cell), -position, cell))
         if len(best) > 2 * (offset + limit) + 2 * _CHUNK:
             best = nlargest(offset + limit, best)
-        if core.clock() - started > 0.002:
+        if core.clock() - started > _SLICE:
             await trio.lowlevel.checkpoint()
             started = core.clock()
     await trio.lowlevel.checkpoint()

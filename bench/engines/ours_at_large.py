@@ -10,6 +10,7 @@ import trio
 from bench.engines.measure import Measure, clocked, quantiles
 from bench.engines.ours import Hit, Sink, count, system
 from engine import System
+from engine._snapshot import Order
 
 
 class Brief(Sink):
@@ -18,6 +19,7 @@ class Brief(Sink):
 
 
 MILLION: Final = 1_000_000
+ORDERS: Final[tuple[Order, ...]] = ("depth", "age", "handled", "longest", "restarts", "current")
 
 
 async def spawn_million() -> Measure:
@@ -105,8 +107,37 @@ async def neighbour() -> Measure:
     return measure
 
 
+async def watched() -> Measure:
+    """How long another trio task waits while the tree of 100,000 live actors is looked at."""
+    samples: list[float] = []
+    async with system() as running, trio.open_nursery() as nursery:
+        count.expect(100_000)
+        for key in range(100_000):
+            await running.tell(Hit(key=key))
+        await count.reached.wait()
+
+        async def look() -> None:
+            for _ in range(20):
+                for order in ORDERS:
+                    await running.snapshot(order=order)
+            seen.set()
+
+        seen = trio.Event()
+        with clocked(1) as measure:
+            nursery.start_soon(look)
+            while not seen.is_set():
+                started = time.perf_counter()
+                await trio.lowlevel.checkpoint()
+                samples.append(time.perf_counter() - started)
+    quantiles(measure, samples)
+    measure.ops = len(samples)
+    measure.note = f"longest {max(samples) * 1e3:.1f} ms"
+    return measure
+
+
 WORKS = {
     "spawn_million": spawn_million,
     "weigh_million": weigh_million,
     "neighbour": neighbour,
+    "watched": watched,
 }
