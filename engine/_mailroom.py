@@ -5,6 +5,7 @@ cell leaves it either idle (`queue is None`), or on the ready list, or in the ha
 """
 # ruff: noqa: SLF001 - the envelope's slots are private to the package, not to its class
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
@@ -69,7 +70,7 @@ class Registry(dict[Address, Cell]):
         return cell
 
 
-class Mailroom:
+class Mailroom(ABC):
     """Registry, ready list, worker pool, dead letters of one system."""
 
     def __init__(self) -> None:
@@ -345,9 +346,9 @@ class Mailroom:
             if cell.extra is not None and cell.extra.waiters:
                 self.admit(cell, cell.extra)
 
+    @abstractmethod
     def start_read(self, cell: Cell, item: Item) -> None:
         """Run one reentrant read beside the handler."""
-        raise NotImplementedError
 
 
 def _tidy(waiters: deque[Waiting]) -> None:

@@ -1,6 +1,7 @@
 """Statements and transactions on Postgres, with events published only after their commit."""
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -82,7 +83,7 @@ WHERE company_id = $1 AND user_id = $2 AND key = $3 AND state = 'running'
 """A request that changed something is never carried out again, even if its answer is lost."""
 
 
-class Statements:
+class Statements(ABC):
     """The five ways to run a statement, the same on the pool and inside a transaction.
 
     A statement is a `Query` from `storage.sql.prepared` with its parameters as keywords, or any
@@ -90,8 +91,9 @@ class Statements:
     over is finished first.
     """
 
+    @abstractmethod
     async def _run(self, query: Query, args: list[Any], *, status: bool) -> Any:
-        raise NotImplementedError
+        """Run it; the rows, or with `status` what the server says of them."""
 
     async def rows(self, statement: Statement, **params: object) -> list[Any]:
         """Every row as a driver record: by position, by name, `dict(row)`."""

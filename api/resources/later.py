@@ -9,6 +9,7 @@ from typing import Final
 
 from api.endpoint import Ctx, PublicCtx, Routes, admin, public, super_user, user
 from api.endpoint.guards import Guard
+from api.errors import NotAvailable
 
 routes = Routes(tag="later")
 
@@ -61,7 +62,7 @@ def _declare(method: str, path: str, guard: Guard, summary: str) -> None:
     context = PublicCtx if guard.public else Ctx
 
     async def handler(ctx: PublicCtx, **_: object) -> None:
-        raise NotImplementedError  # never reached: an unbuilt route is answered before
+        raise NotAvailable  # the dispatcher says so before, to those who may ask
 
     hints: dict[str, object] = {name: int if name.endswith("_id") else str for name in names}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
